@@ -1,0 +1,224 @@
+"""Pairs of low- and high-resolution pictures as batches: the one pipeline all data sets share.
+
+A batch is a function of (seed, step) and nothing else: there is no shuffle buffer and no state,
+so training can start at any step at once and any batch can be made again from its number.
+"""
+
+import functools
+
+import cv2
+import numpy as np
+import tensorflow as tf
+
+_ROTATIONS = (None, cv2.ROTATE_90_COUNTERCLOCKWISE, cv2.ROTATE_180, cv2.ROTATE_90_CLOCKWISE)
+
+
+class SeekableDataset(tf.data.Dataset):
+    """A `tf.data.Dataset` that can also start at any step, at no cost.
+
+    Args:
+        start_at: Function of a step that returns the data set from that step on.
+    """
+
+    def __init__(self, start_at):
+        self.start_at = start_at
+        self._whole = start_at(0)
+        super().__init__(self._whole._variant_tensor)
+
+    def _inputs(self):
+        return [self._whole]
+
+    @property
+    def element_spec(self):
+        """Shapes and types of a batch."""
+        return self._whole.element_spec
+
+
+class PairSource:
+    """Pairs of pictures, HR `scale` times as large as LR. Subclasses say where they come from."""
+
+    scale: int
+
+    def stores(self):
+        """Return (lr, hr), two `PictureStore` of equal length; built when first asked for."""
+        raise NotImplementedError
+
+    @functools.cached_property
+    def pairs(self):
+        """The usable pairs."""
+        return Pairs(*self.stores(), self.scale)
+
+    def __len__(self):
+        return len(self.pairs)
+
+    def dataset(
+        self, batch_size=16, repeat_count=None, random_transform=True, *, hr_crop_px=96, seed=0
+    ):
+        """Return batches ``(lr, hr)``: (B, h, w, 3) and (B, s·h, s·w, 3), uint8 RGB.
+
+        Args:
+            batch_size: Pairs a batch.
+            repeat_count: Passes over the pictures; None for no end.
+            random_transform: True: random crops, flips and quarter turns. Every window of the data
+                is equally likely, so large pictures are seen more often. False: whole pictures in
+                order, which needs batch_size=1 where sizes differ.
+            hr_crop_px: Side of the HR crop; a multiple of the scale.
+            seed: Batches are a function of it and the step.
+
+        Returns:
+            A `SeekableDataset`.
+
+        Raises:
+            ValueError: The crop is no multiple of the scale, or larger than every picture.
+        """
+        if random_transform:
+            return random_crops(self.pairs, batch_size, repeat_count, hr_crop_px, seed)
+        return whole_pictures(self.pairs, batch_size, repeat_count)
+
+
+class Pairs:
+    """The readable pairs of two stores whose sizes fit.
+
+    HR that is no multiple of the scale is cut at the bottom and right.
+
+    Raises:
+        ValueError: No pair is usable, or sizes do not match: names the first such pair.
+    """
+
+    def __init__(self, lr_store, hr_store, scale):
+        self._lr, self._hr, self.scale = lr_store, hr_store, scale
+        readable = lr_store.sizes.all(axis=1) & hr_store.sizes.all(axis=1)
+        self.numbers = np.flatnonzero(readable)
+        if not len(self.numbers):
+            raise ValueError("no pair of pictures is readable")
+        self.lr_sizes = lr_store.sizes[self.numbers]
+        self._check_sizes(hr_store.sizes[self.numbers])
+
+    def _check_sizes(self, hr_sizes):
+        unequal = np.flatnonzero((hr_sizes // self.scale != self.lr_sizes).any(axis=1))
+        if len(unequal):
+            i = unequal[0]
+            lr_name, hr_name = (s.names()[self.numbers[i]] for s in (self._lr, self._hr))
+            raise ValueError(
+                f"{len(unequal)} pairs do not match at scale {self.scale}; the first: {lr_name} "
+                f"has (height, width) {tuple(self.lr_sizes[i])}, {hr_name} {tuple(hr_sizes[i])}"
+            )
+
+    def __len__(self):
+        return len(self.numbers)
+
+    def __getitem__(self, i):
+        """Pair `i` whole: (h, w, 3) and (s·h, s·w, 3)."""
+        height, width = self.lr_sizes[i]
+        return self.window(i, 0, 0, height, width)
+
+    def window(self, i, top, left, height, width):
+        """A window of pair `i`, given in LR pixels; views into the stores."""
+        number, s = self.numbers[i], self.scale
+        lr = self._lr[number][top : top + height, left : left + width]
+        hr = self._hr[number][s * top : s * (top + height), s * left : s * (left + width)]
+        return lr, hr
+
+
+class CropSampler:
+    """Batches of random windows by step number.
+
+    Args:
+        pairs: The pairs.
+        batch_size: Windows a batch.
+        hr_crop_px: Side of the HR window.
+        seed: Key of the random stream, together with the step.
+    """
+
+    def __init__(self, pairs, batch_size, hr_crop_px, seed):
+        if hr_crop_px % pairs.scale:
+            raise ValueError(f"hr_crop_px must be a multiple of {pairs.scale}, got {hr_crop_px}")
+        self.pairs, self.batch_size, self.seed = pairs, batch_size, seed
+        self.lr_px, self.hr_px = hr_crop_px // pairs.scale, hr_crop_px
+        self._positions = np.maximum(pairs.lr_sizes.astype(np.int64) - self.lr_px + 1, 0)
+        self._ends = np.cumsum(self._positions.prod(axis=1))  # windows up to and with picture i
+        if not self._ends[-1]:
+            raise ValueError(f"every picture is smaller than the crop of {hr_crop_px} px (HR)")
+
+    def batch(self, step):
+        """Return batch number `step`: (B, h, h, 3) and (B, s·h, s·h, 3) uint8."""
+        random = np.random.Generator(np.random.Philox(key=self.seed, counter=[0, 0, 0, int(step)]))
+        windows = random.integers(self._ends[-1], size=self.batch_size)
+        turns = random.integers(8, size=self.batch_size)
+        lr = np.empty((self.batch_size, self.lr_px, self.lr_px, 3), np.uint8)
+        hr = np.empty((self.batch_size, self.hr_px, self.hr_px, 3), np.uint8)
+        for i, (window, turn) in enumerate(zip(windows, turns, strict=True)):
+            lr_window, hr_window = self._window(window)
+            lr[i], hr[i] = dihedral(lr_window, turn), dihedral(hr_window, turn)
+        return lr, hr
+
+    def _window(self, window):
+        picture = np.searchsorted(self._ends, window, side="right")
+        rest = window - (self._ends[picture - 1] if picture else 0)
+        top, left = divmod(rest, self._positions[picture, 1])
+        return self.pairs.window(picture, top, left, self.lr_px, self.lr_px)
+
+
+def dihedral(picture, turn):
+    """One of the eight symmetries of the square: `turn` % 4 quarter turns, mirrored from 4 on."""
+    if turn % 4:
+        picture = cv2.rotate(picture, _ROTATIONS[turn % 4])
+    return cv2.flip(picture, 1) if turn >= 4 else picture
+
+
+def random_crops(pairs, batch_size, repeat_count, hr_crop_px, seed):
+    """Batches of random windows as a `SeekableDataset`; see `PairSource.dataset`."""
+    sampler = CropSampler(pairs, batch_size, hr_crop_px, seed)
+    shapes = [(batch_size, px, px, 3) for px in (sampler.lr_px, sampler.hr_px)]
+    steps = -1 if repeat_count is None else repeat_count * -(-len(pairs) // batch_size)
+    return SeekableDataset(lambda step: _batches(sampler.batch, shapes, step, steps))
+
+
+def whole_pictures(pairs, batch_size, repeat_count):
+    """Whole pictures in order as a `SeekableDataset`; see `PairSource.dataset`."""
+
+    def batch(step):
+        first = int(step) % batches * batch_size
+        lr, hr = zip(
+            *(pairs[i] for i in range(first, min(first + batch_size, len(pairs)))), strict=True
+        )
+        if len({picture.shape for picture in lr}) > 1:
+            raise ValueError("whole pictures differ in size: use batch_size=1")
+        return np.stack(lr), np.stack(hr)
+
+    batches = -(-len(pairs) // batch_size)
+    steps = -1 if repeat_count is None else repeat_count * batches
+    shapes = [(None, None, None, 3)] * 2
+    return SeekableDataset(lambda step: _batches(batch, shapes, step, steps))
+
+
+def _batches(batch, shapes, first, count):
+    """Data set of ``batch(step)`` for step = first, first + 1, … (count of them; -1: no end)."""
+
+    def load(step):
+        lr, hr = tf.numpy_function(batch, [step], [tf.uint8, tf.uint8], stateful=False)
+        return tf.ensure_shape(lr, shapes[0]), tf.ensure_shape(hr, shapes[1])
+
+    steps = tf.data.Dataset.counter(start=first)
+    steps = steps if count < 0 else steps.take(max(count - first, 0))
+    return steps.map(load).prefetch(4)  # a few batches ahead hide the loading behind the step
+
+
+def contact_sheet(pairs, count=12, hr_crop_px=192, seed=0):
+    """Picture of `count` random pairs, LR (enlarged, nearest) left of HR, four pairs a row.
+
+    Returns:
+        (H, W, 3) uint8.
+    """
+    lr, hr = CropSampler(pairs, count, hr_crop_px, seed).batch(0)
+    tiles = []
+    for small, large in zip(lr, hr, strict=True):
+        enlarged = cv2.resize(small, large.shape[1::-1], interpolation=cv2.INTER_NEAREST)
+        tiles.append(
+            np.pad(
+                np.concatenate([enlarged, large], 1), ((4, 4), (4, 4), (0, 0)), constant_values=255
+            )
+        )
+    tiles += [np.full_like(tiles[0], 255)] * (-count % 4)
+    rows = [np.concatenate(tiles[i : i + 4], 1) for i in range(0, len(tiles), 4)]
+    return np.concatenate(rows, 0)

@@ -1,0 +1,1 @@
+"""Pictures and weights: files in, better files out. Knows pictures, never trains."""

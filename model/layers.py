@@ -1,0 +1,164 @@
+"""Layers the networks share that Keras does not have.
+
+All are registered under the package string ``"sr"``, hold no Python closures and use `keras.ops`
+only, so a saved network reloads without this library's builders and runs on any Keras backend.
+"""
+
+import keras
+from keras import ops
+
+DIV2K_RGB_MEAN = (114.444, 111.4605, 103.02)
+"""Mean of the DIV2K training pictures, RGB in 0..255: (0.4488, 0.4371, 0.4040) · 255."""
+
+
+@keras.saving.register_keras_serializable("sr")
+class Normalize(keras.layers.Layer):
+    """Bring pictures from 0..255 to zero mean and about -1..1: ``(x - mean) / 127.5``.
+
+    Args:
+        mean: RGB mean to subtract, 0..255.
+    """
+
+    def __init__(self, mean=DIV2K_RGB_MEAN, **kwargs):
+        super().__init__(**kwargs)
+        self.mean = tuple(mean)
+
+    def call(self, pictures):
+        return (pictures - ops.convert_to_tensor(self.mean, pictures.dtype)) / 127.5
+
+    def get_config(self):
+        return super().get_config() | {"mean": self.mean}
+
+
+@keras.saving.register_keras_serializable("sr")
+class Denormalize(Normalize):
+    """Inverse of `Normalize`: ``x · 127.5 + mean``. Not clipped, so gradients reach every pixel."""
+
+    def call(self, pictures):
+        return pictures * 127.5 + ops.convert_to_tensor(self.mean, pictures.dtype)
+
+
+@keras.saving.register_keras_serializable("sr")
+class PixelShuffle(keras.layers.Layer):
+    """Rearrange (B, H, W, C·s²) into (B, s·H, s·W, C).
+
+    The channel order is TensorFlow's ``depth_to_space``: position in the block first, then colour.
+    PyTorch's ``PixelShuffle`` has it the other way round.
+
+    Args:
+        scale: Block size s.
+
+    Reference: arXiv:1609.05158, equation 4.
+    """
+
+    def __init__(self, scale, **kwargs):
+        super().__init__(**kwargs)
+        self.scale = scale
+
+    def call(self, features):
+        return ops.depth_to_space(features, self.scale)
+
+    def get_config(self):
+        return super().get_config() | {"scale": self.scale}
+
+
+@keras.saving.register_keras_serializable("sr")
+class ResidualScale(keras.layers.Layer):
+    """Multiply a residual branch by a constant, which keeps wide networks stable.
+
+    Args:
+        factor: The constant, 0.1 in EDSR.
+
+    Reference: arXiv:1707.02921, section 3.3.
+    """
+
+    def __init__(self, factor, **kwargs):
+        super().__init__(**kwargs)
+        self.factor = factor
+
+    def call(self, residual):
+        return residual * self.factor
+
+    def get_config(self):
+        return super().get_config() | {"factor": self.factor}
+
+
+@keras.saving.register_keras_serializable("sr")
+class WeightNormConv2D(keras.layers.Layer):
+    """Convolution whose kernel is a direction times a magnitude: ``g · v / ‖v‖``.
+
+    The norm runs over all but the output channels. The magnitude starts at ``‖v‖``, so a new layer
+    equals a plain convolution with the same initial kernel (no data-dependent initialisation).
+
+    Args:
+        filters: Output channels.
+        kernel_size: Side of the square kernel in px.
+        activation: Name of a Keras activation, or None.
+
+    Reference: arXiv:1602.07868, equation 2; its use in super-resolution arXiv:1808.08718, 3.4.
+    """
+
+    def __init__(self, filters, kernel_size, activation=None, **kwargs):
+        super().__init__(**kwargs)
+        self.filters = filters
+        self.kernel_size = kernel_size
+        self.activation = keras.activations.get(activation)
+
+    def build(self, input_shape):
+        shape = (self.kernel_size, self.kernel_size, input_shape[-1], self.filters)
+        self.magnitude = self.add_weight(shape=(self.filters,), initializer="ones", name="g")
+        self.direction = self.add_weight(shape=shape, initializer="glorot_uniform", name="v")
+        self.bias = self.add_weight(shape=(self.filters,), initializer="zeros", name="bias")
+        self.magnitude.assign(self._direction_norm())
+
+    def _direction_norm(self):
+        return ops.sqrt(ops.maximum(ops.sum(ops.square(self.direction), axis=(0, 1, 2)), 1e-12))
+
+    @property
+    def kernel(self):
+        """The effective kernel, (k, k, C_in, C_out)."""
+        return self.direction * (self.magnitude / self._direction_norm())
+
+    def call(self, features):
+        kernel = ops.cast(self.kernel, self.compute_dtype)
+        features = ops.conv(features, kernel, padding="same")
+        return self.activation(features + ops.cast(self.bias, self.compute_dtype))
+
+    def compute_output_shape(self, input_shape):
+        return (*input_shape[:-1], self.filters)
+
+    def get_config(self):
+        return super().get_config() | {
+            "filters": self.filters,
+            "kernel_size": self.kernel_size,
+            "activation": keras.activations.serialize(self.activation),
+        }
+
+
+def fold_weight_norm(model):
+    """Return an equal network in which every `WeightNormConv2D` is a plain convolution.
+
+    Saves the normalisation of each kernel at each call; for inference, not for training.
+
+    Args:
+        model: A functional network; it is not changed.
+    """
+
+    def plain(layer):
+        if not isinstance(layer, WeightNormConv2D):
+            return layer.__class__.from_config(layer.get_config())
+        return keras.layers.Conv2D(
+            layer.filters,
+            layer.kernel_size,
+            padding="same",
+            activation=layer.activation,
+            name=layer.name,
+        )
+
+    folded = keras.models.clone_model(model, clone_function=plain)
+    for source, target in zip(model.layers, folded.layers, strict=True):
+        if isinstance(source, WeightNormConv2D):
+            target.set_weights([source.kernel, source.bias])
+        else:
+            target.set_weights(source.get_weights())
+    return folded

@@ -1,0 +1,165 @@
+"""Weight files: Keras 3's ``.weights.h5`` layout with a note on the network, and Keras 2's.
+
+Keras writes and reads its own layout; this module adds the note (builder, arguments, and whatever
+the training wrote: data, steps, scores) as one JSON attribute, checks a file tensor by tensor
+before it touches the network, and maps the older layout with tensorflow-addons' weight
+normalisation onto `WeightNormConv2D`.
+"""
+
+import json
+import os
+from pathlib import Path
+
+import h5py
+import keras
+import numpy as np
+from keras.src.utils import naming
+
+from model.layers import WeightNormConv2D
+
+_NOTE = "sr"
+
+
+def save(model, path, overwrite=True):
+    """Write `model`'s weights and its builder to `path`; see `SRModel.save_weights`."""
+    path = Path(path)
+    if path.suffix != ".h5":
+        raise ValueError(f"a weight file's name must end in .h5, got {path}")
+    if path.exists() and not overwrite:
+        raise FileExistsError(f"{path} is there already; give overwrite=True to replace it")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.weights.h5")
+    try:
+        keras.Model.save_weights(model, partial)
+        built_by = model.built_by
+        write_note(partial, {"builder": built_by.name, "arguments": built_by.arguments})
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def read_note(path):
+    """Return what a weight file says of itself: a dict, empty for files from elsewhere."""
+    with _open(path) as file:
+        return json.loads(file.attrs.get(_NOTE, "{}"))
+
+
+def write_note(path, facts):
+    """Add `facts` (a JSON-ready dict) to what a weight file says of itself."""
+    note = read_note(path) | facts
+    with h5py.File(path, "r+") as file:
+        file.attrs[_NOTE] = json.dumps(note)
+
+
+def load(model, path):
+    """Read `path` into `model`; see `SRModel.load_weights`."""
+    path = Path(path)
+    with _open(path) as file:
+        group = file.get("model_weights", file)
+        if "layer_names" in group.attrs:
+            _load_keras2(model, group, path)
+            return
+        tensors = _tensors(file)
+        _compare(path, _expected(model), {name: t.shape for name, t in tensors.items()})
+        for layer, prefix in _layer_paths(model):
+            layer.set_weights(
+                [tensors[f"{prefix}/vars/{i}"][()] for i in range(len(layer.weights))]
+            )
+
+
+def _open(path):
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"no weight file at {path}")
+    try:
+        return h5py.File(path, "r")
+    except OSError as error:
+        raise ValueError(f"{path} is not a whole HDF5 weight file: {error}") from error
+
+
+def _tensors(file):
+    found = {}
+    file.visititems(
+        lambda name, node: found.update({name: node}) if isinstance(node, h5py.Dataset) else None
+    )
+    return found
+
+
+def _layer_paths(model):
+    """Pairs of a layer and its place in Keras 3's layout: class name, numbered from the second."""
+    counts = {}
+    for layer in model.layers:
+        name = naming.to_snake_case(type(layer).__name__)
+        number = counts[name] = counts.get(name, -1) + 1
+        yield layer, f"layers/{name}_{number}" if number else f"layers/{name}"
+
+
+def _expected(model):
+    return {
+        f"{prefix}/vars/{i}": tuple(weight.shape)
+        for layer, prefix in _layer_paths(model)
+        for i, weight in enumerate(layer.weights)
+    }
+
+
+def _compare(path, expected, found):
+    """Raise `ValueError` with at most ten names of each kind of difference."""
+    wrong = [
+        f"{name} is {found[name]}, not {expected[name]}"
+        for name in expected.keys() & found.keys()
+        if tuple(found[name]) != tuple(expected[name])
+    ]
+    differences = {
+        "missing": sorted(expected.keys() - found.keys()),
+        "unexpected": sorted(found.keys() - expected.keys()),
+        "wrong shape": sorted(wrong),
+    }
+    lines = [f"  {kind}: {_first_ten(names)}" for kind, names in differences.items() if names]
+    if lines:
+        raise ValueError("\n".join([f"{path} holds the weights of another network", *lines]))
+
+
+def _first_ten(names):
+    rest = f" and {len(names) - 10} more" if len(names) > 10 else ""
+    return ", ".join(names[:10]) + rest
+
+
+def _load_keras2(model, group, path):
+    """Read the Keras 2 layout: groups of tensors, matched with the layers by their order."""
+    groups = [group[name] for name in group.attrs["layer_names"]]
+    groups = [g for g in groups if len(g.attrs["weight_names"])]
+    layers = [layer for layer in model.layers if layer.weights]
+    matched = list(zip(layers, groups, strict=False))
+    values = [_keras2_values(layer, source) for layer, source in matched]
+    _compare(
+        path,
+        {f"{layer.name}/{i}": w.shape for layer in layers for i, w in enumerate(layer.weights)},
+        {
+            f"{layer.name}/{i}": v.shape
+            for (layer, _), vs in zip(matched, values, strict=True)
+            for i, v in enumerate(vs)
+        }
+        | {g.name: "a layer too many" for g in groups[len(layers) :]},
+    )
+    for layer, arrays in zip(layers, values, strict=True):
+        layer.set_weights(arrays)
+
+
+def _keras2_values(layer, source):
+    """Arrays of one group in the order of `layer.weights`.
+
+    tensorflow-addons wrote ``g, kernel, bias, initialized``; while `initialized` is False, its
+    magnitude is still that of the kernel. A plain convolution in the file is one as well.
+    """
+    named = {
+        _text(name).split("/")[-1].split(":")[0]: source[name][()]
+        for name in source.attrs["weight_names"]
+    }
+    has_magnitude = named.pop("initialized", True) and "g" in named
+    if not isinstance(layer, WeightNormConv2D) or "kernel" not in named:
+        return list(named.values())
+    norm = np.sqrt(np.sum(np.square(named["kernel"]), axis=(0, 1, 2)))
+    return [named["g"] if has_magnitude else norm, named["kernel"], named["bias"]]
+
+
+def _text(name):
+    return name.decode() if isinstance(name, bytes) else name

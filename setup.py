@@ -1,0 +1,5 @@
+"""Packaging; everything else is in pyproject.toml."""
+
+from setuptools import setup
+
+setup()

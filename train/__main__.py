@@ -1,0 +1,200 @@
+"""Command line: ``python -m train edsr --hr DIR --scale 4 --steps N --out FILE.weights.h5``."""
+
+import argparse
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+NETWORKS = {
+    "edsr": "EDSR, pixel loss",
+    "wdsr-a": "WDSR-A, pixel loss",
+    "wdsr-b": "WDSR-B, pixel loss",
+    "srgan-generator": "SRResNet, pixel loss (pre-training for srgan)",
+    "srgan": "perceptual fine-tuning of a pre-trained network",
+}
+
+
+def parser():
+    """The command line."""
+    top = argparse.ArgumentParser(
+        prog="python -m train",
+        description="Train a network. Run again with the same arguments, it goes on where it was.",
+    )
+    commands = top.add_subparsers(dest="network", required=True, metavar="NETWORK")
+    for name, what in NETWORKS.items():
+        command = commands.add_parser(name, help=what, description=what)
+        _add_data_options(command)
+        _add_run_options(command)
+        if name == "srgan":
+            _add_gan_options(command)
+        else:
+            _add_network_options(command, name)
+    return top
+
+
+def _add_data_options(command):
+    group = command.add_argument_group("data")
+    group.add_argument("--hr", nargs="+", required=True, metavar="DIR", help="HR pictures")
+    group.add_argument("--lr", nargs="+", metavar="DIR", help="LR pictures (else made by bicubic)")
+    group.add_argument("--valid-hr", nargs="+", metavar="DIR", help="HR pictures to validate on")
+    group.add_argument("--valid-lr", nargs="+", metavar="DIR", help="their LR pictures")
+    group.add_argument("--scale", type=int, default=4, help="2, 3, 4 (default 4)")
+    group.add_argument("--hr-crop-px", type=int, default=96, help="side of HR crops (default 96)")
+    group.add_argument("--caches-dir", default=".caches", help="decoded pictures (default .caches)")
+    group.add_argument("--strict", action="store_true", help="stop at an unreadable picture")
+
+
+def _add_run_options(command):
+    group = command.add_argument_group("run")
+    group.add_argument("--steps", type=int, required=True, help="updates in all")
+    group.add_argument("--batch-size", type=int, default=16, help="pairs a step (default 16)")
+    group.add_argument("--learning-rate", type=float, help="constant rate; the paper's by default")
+    group.add_argument(
+        "--fall-steps",
+        type=int,
+        default=0,
+        help="with --learning-rate: bring it to zero over the last steps",
+    )
+    group.add_argument("--seed", type=int, default=0, help="of weights and batches (default 0)")
+    group.add_argument("--evaluate-every", type=int, default=1000, metavar="N", help="default 1000")
+    group.add_argument("--checkpoint-dir", help="folder of the run (default .ckpt/OUT)")
+    group.add_argument("--start-from", metavar="FILE", help="weights a new run begins with")
+    group.add_argument("--out", required=True, metavar="FILE.weights.h5", help="trained weights")
+
+
+def _add_network_options(command, name):
+    group = command.add_argument_group("network")
+    group.add_argument("--num-filters", type=int, help="channels")
+    group.add_argument("--num-res-blocks", type=int, default=16, help="default 16")
+    if name != "srgan-generator":
+        group.add_argument("--res-block-scaling", type=float, help="0.1 for wide networks")
+
+
+def _add_gan_options(command):
+    group = command.add_argument_group("networks")
+    group.add_argument("--generator", required=True, metavar="FILE", help="pre-trained ×4 weights")
+    group.add_argument("--content", choices=["VGG54", "VGG22"], default="VGG54")
+
+
+def main(arguments=None):
+    """Run the command line; returns the exit status."""
+    options = parser().parse_args(arguments)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        train(options)
+    except (ValueError, OSError, FloatingPointError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2 if isinstance(error, (ValueError, FileNotFoundError)) else 1
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+def train(options):
+    """Train what the options say and write the weights."""
+    import keras
+
+    keras.utils.set_random_seed(options.seed)
+    directory = Path(options.checkpoint_dir or Path(".ckpt", Path(options.out).name.split(".")[0]))
+    directory.mkdir(parents=True, exist_ok=True)
+    trainer = _trainer(options, directory)
+    (directory / "run.json").write_text(json.dumps(_facts(options), indent=1))
+    train_ds = _source(options, options.hr, options.lr).dataset(
+        options.batch_size, hr_crop_px=options.hr_crop_px, seed=options.seed
+    )
+    valid_ds = None
+    if options.valid_hr:
+        valid_ds = _source(options, options.valid_hr, options.valid_lr).dataset(1, 1, False)
+    trainer.train(train_ds, valid_ds, options.steps, options.evaluate_every)
+    trainer.restore()
+    trainer.model.save_weights(options.out)
+    _note(options)
+    print(f"wrote {options.out}")
+
+
+def _source(options, hr, lr):
+    from data import ImageFolder
+
+    return ImageFolder(hr, lr, options.scale, caches_dir=options.caches_dir, strict=options.strict)
+
+
+def _trainer(options, directory):
+    import train as trainers
+    from infer.weights import load_model
+    from model.srgan import discriminator
+
+    rate = _learning_rate(options)
+    if options.network == "srgan":
+        return trainers.SrganTrainer(
+            load_model(options.generator), discriminator(), options.content, rate, directory
+        )
+    model = _network(options)
+    if options.start_from:
+        model.load_weights(options.start_from)
+    recipe = {
+        "edsr": trainers.EdsrTrainer,
+        "wdsr-a": trainers.WdsrTrainer,
+        "wdsr-b": trainers.WdsrTrainer,
+        "srgan-generator": trainers.SrganGeneratorTrainer,
+    }[options.network]
+    return recipe(model, directory, **({} if rate is None else {"learning_rate": rate}))
+
+
+def _network(options):
+    from model.edsr import edsr
+    from model.srgan import sr_resnet
+    from model.wdsr import wdsr_a, wdsr_b
+
+    size = {"num_res_blocks": options.num_res_blocks}
+    if options.num_filters:
+        size["num_filters"] = options.num_filters
+    if options.network == "srgan-generator":
+        return sr_resnet(**size)
+    build = {"edsr": edsr, "wdsr-a": wdsr_a, "wdsr-b": wdsr_b}[options.network]
+    return build(options.scale, res_block_scaling=options.res_block_scaling, **size)
+
+
+def _learning_rate(options):
+    from train.recipes import Trapezoid
+
+    if options.learning_rate is None:
+        return None
+    return Trapezoid(options.learning_rate, options.steps, fall_steps=options.fall_steps)
+
+
+def _facts(options):
+    import keras
+    import tensorflow as tf
+
+    commit = subprocess.run(
+        ["git", "rev-parse", "HEAD"],
+        cwd=Path(__file__).parent,
+        capture_output=True,
+        text=True,
+        check=False,
+    ).stdout.strip()
+    versions = {"tensorflow": tf.__version__, "keras": keras.__version__}
+    return {"arguments": vars(options), "versions": versions, "commit": commit}
+
+
+def _note(options):
+    from model.weight_file import write_note
+
+    kept = (
+        "network",
+        "hr",
+        "lr",
+        "steps",
+        "batch_size",
+        "learning_rate",
+        "fall_steps",
+        "hr_crop_px",
+        "seed",
+    )
+    write_note(options.out, {"training": {key: vars(options).get(key) for key in kept}})
+
+
+if __name__ == "__main__":
+    sys.exit(main())
