@@ -33,7 +33,7 @@ class Trapezoid(keras.optimizers.schedules.LearningRateSchedule):
         self.peak, self.steps = peak, steps
         self.rise_steps, self.fall_steps = rise_steps, fall_steps
 
-    def __call__(self, step):
+    def __call__(self, step):  # noqa: D102
         step = keras.ops.cast(step, "float32")
         rise = (step + 1) / max(self.rise_steps, 1)
         fallen = (step - (self.steps - self.fall_steps)) / max(self.fall_steps, 1)
