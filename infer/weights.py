@@ -1,19 +1,97 @@
-"""Find and load networks: by name from `weights/`, or from any weight file that says what it is."""
+"""Find and load networks: by name from `weights/`, or from any weight file.
 
+`weights/manifest.json` lists what is bundled. It and the table in ``weights/README.md`` are made
+from what each file says of itself, so that the three cannot disagree.
+"""
+
+import hashlib
+import json
 from pathlib import Path
 
 from model import weight_file
 from model.edsr import edsr
+from model.preupsample import srcnn, vdsr
 from model.srgan import discriminator, sr_resnet
 from model.wdsr import wdsr_a, wdsr_b
 
-BUILDERS = {f.__name__: f for f in (edsr, wdsr_a, wdsr_b, sr_resnet, discriminator)}
+WEIGHTS_DIR = Path(__file__).parents[1] / "weights"
+DEFAULT = "wdsr-b-32-x4"
+"""What the command line uses when no model is named."""
+
+BUILDERS = {f.__name__: f for f in (edsr, wdsr_a, wdsr_b, sr_resnet, discriminator, srcnn, vdsr)}
+
+_ENDING = ".weights.h5"
+_TABLE_START, _TABLE_END = "<!-- table: python -m infer weights --rebuild -->", "<!-- /table -->"
+
+
+def manifest():
+    """Return what is bundled: name to facts (file, sha256, builder, arguments, scores, …)."""
+    return json.loads((WEIGHTS_DIR / "manifest.json").read_text())
 
 
 def load_model(name_or_path):
-    """Build the network a weight file belongs to and load it."""
-    path = Path(name_or_path)
+    """Build the network a weight file belongs to and load it.
+
+    Args:
+        name_or_path: Name of a bundled network (`python -m infer weights` lists them), or a file.
+
+    Returns:
+        The network, an `SRModel` with RGB pictures in 0..255 in and out.
+
+    Raises:
+        FileNotFoundError: There is no such name or file; lists the names.
+        ValueError: The file is not a whole weight file, or does not say which network it is for.
+    """
+    path = _find(name_or_path)
     note = weight_file.read_note(path)
+    if note.get("builder") not in BUILDERS:
+        raise ValueError(
+            f"{path} does not say which network it is for; build one and call its "
+            "load_weights(path) instead"
+        )
     model = BUILDERS[note["builder"]](**note["arguments"])
     model.load_weights(path)
     return model
+
+
+def _find(name_or_path):
+    path = Path(name_or_path)
+    if path.is_file():
+        return path
+    names = manifest()
+    if str(name_or_path) not in names:
+        raise FileNotFoundError(
+            f"no weights named {name_or_path!r} and no such file; bundled are {', '.join(names)}"
+        )
+    return WEIGHTS_DIR / names[str(name_or_path)]["file"]
+
+
+def rebuild(directory=WEIGHTS_DIR):
+    """Write manifest.json and the table of README.md anew from the files in a folder."""
+    facts = {}
+    for file in sorted(directory.glob("*" + _ENDING)):
+        sha256 = hashlib.sha256(file.read_bytes()).hexdigest()
+        name = file.name.removesuffix(_ENDING)
+        own = {"file": file.name, "bytes": file.stat().st_size, "sha256": sha256}
+        facts[name] = own | weight_file.read_note(file)
+    (directory / "manifest.json").write_text(json.dumps(facts, indent=1) + "\n")
+    readme = directory / "README.md"
+    before, rest = readme.read_text().split(_TABLE_START)
+    after = rest.split(_TABLE_END)[1]
+    readme.write_text(f"{before}{_TABLE_START}\n{markdown_table(facts)}\n{_TABLE_END}{after}")
+
+
+def markdown_table(facts):
+    """Return `manifest` as a Markdown table: network, size, and PSNR/SSIM on each data set."""
+    data_sets = sorted({name for fact in facts.values() for name in fact.get("scores", {})})
+    rows = [["name", "network", "parameters", "MB", *data_sets], ["---"] * (4 + len(data_sets))]
+    for name, fact in facts.items():
+        arguments = ", ".join(f"{k}={v}" for k, v in fact["arguments"].items() if v is not None)
+        scores = [_score(fact.get("scores", {}).get(data_set)) for data_set in data_sets]
+        size = f"{fact['bytes'] / 1e6:.1f}"
+        rows.append([name, f"{fact['builder']}({arguments})", f"{fact['parameters']:,}", size, *scores])
+    return "\n".join("| " + " | ".join(row) + " |" for row in rows)
+
+
+def _score(score):
+    return "" if score is None else f"{score['psnr_y_db']:.2f} / {score['ssim_y']:.4f}"

@@ -32,6 +32,17 @@ class SRModel(keras.Model):
 
     built_by = None
 
+    def get_config(self):
+        built_by = self.built_by and [self.built_by.name, self.built_by.arguments]
+        return super().get_config() | {"built_by": built_by}
+
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        built_by = config.pop("built_by", None)
+        model = super().from_config(config, custom_objects)
+        model.built_by = built_by and BuiltBy(*built_by)
+        return model
+
     def save_weights(self, filepath, overwrite=True):
         """Write all weights, with the builder's name and arguments, to an HDF5 file.
 

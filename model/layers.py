@@ -63,6 +63,31 @@ class PixelShuffle(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable("sr")
+class Upscale(keras.layers.Layer):
+    """Enlarge (B, H, W, C) to (B, s·H, s·W, C) by bicubic interpolation (Keys, a = -0.5).
+
+    Args:
+        scale: Factor s.
+    """
+
+    def __init__(self, scale, **kwargs):
+        super().__init__(**kwargs)
+        self.scale = scale
+
+    def call(self, pictures):
+        height, width = ops.shape(pictures)[1:3]
+        size = (height * self.scale, width * self.scale)
+        return ops.image.resize(pictures, size, interpolation="bicubic", antialias=True)
+
+    def compute_output_shape(self, input_shape):
+        height, width = (n and n * self.scale for n in input_shape[1:3])
+        return (input_shape[0], height, width, input_shape[3])
+
+    def get_config(self):
+        return super().get_config() | {"scale": self.scale}
+
+
+@keras.saving.register_keras_serializable("sr")
 class ResidualScale(keras.layers.Layer):
     """Multiply a residual branch by a constant, which keeps wide networks stable.
 

@@ -32,7 +32,10 @@ def save(model, path, overwrite=True):
     try:
         keras.Model.save_weights(model, partial)
         built_by = model.built_by
-        write_note(partial, {"builder": built_by.name, "arguments": built_by.arguments})
+        note = {"parameters": model.count_params()}
+        if built_by:
+            note |= {"builder": built_by.name, "arguments": built_by.arguments}
+        write_note(partial, note)
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
