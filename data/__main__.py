@@ -30,7 +30,9 @@ def parser():
         command.add_argument("--scale", type=int, default=4, help="default 4")
         command.add_argument("--caches-dir", help="where decoded pictures are kept")
         command.add_argument("--sheet", metavar="PNG", help="write a contact sheet of pairs")
-        command.add_argument("--hr-crop-px", type=int, default=192, help="its windows (default 192)")
+        command.add_argument(
+            "--hr-crop-px", type=int, default=192, help="its windows (default 192)"
+        )
     return top
 
 

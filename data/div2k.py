@@ -82,7 +82,11 @@ def fetch(folder, images_dir, *, url=_URL, url_infos=None, report=print):
     target = Path(images_dir) / folder
     if target.is_dir():
         return
-    import tensorflow_datasets as tfds  # noqa: PLC0415  slow to import, and only needed here
+    # Late: tensorflow-datasets is slow to import, and only fetching needs it.
+    import tensorflow_datasets as tfds
+    from tensorflow_datasets.core.download.download_manager import NonMatchingChecksumError
+    from tensorflow_datasets.core.download.extractor import ExtractError
+    from tensorflow_datasets.core.download.util import DownloadError
 
     archive = url + folder.replace("/", "_") + ".zip"
     report(f"fetching {archive}")
@@ -94,7 +98,7 @@ def fetch(folder, images_dir, *, url=_URL, url_infos=None, report=print):
     )
     try:
         unpacked = Path(manager.download_and_extract(archive))
-    except Exception as error:
+    except (OSError, DownloadError, NonMatchingChecksumError, ExtractError) as error:
         raise OSError(
             f"could not fetch {archive} ({error}); fetch it yourself and unpack it in {images_dir}"
         ) from error

@@ -89,7 +89,9 @@ def markdown_table(facts):
         arguments = ", ".join(f"{k}={v}" for k, v in fact["arguments"].items() if v is not None)
         scores = [_score(fact.get("scores", {}).get(data_set)) for data_set in data_sets]
         size = f"{fact['bytes'] / 1e6:.1f}"
-        rows.append([name, f"{fact['builder']}({arguments})", f"{fact['parameters']:,}", size, *scores])
+        rows.append(
+            [name, f"{fact['builder']}({arguments})", f"{fact['parameters']:,}", size, *scores]
+        )
     return "\n".join("| " + " | ".join(row) + " |" for row in rows)
 
 

@@ -3,8 +3,11 @@
 from pathlib import Path
 
 import keras
+import numpy as np
 import pytest
+from PIL import Image
 
+GOLDEN = Path(__file__).parent / "golden"
 SHARED = Path(__file__).parents[2] / "shared"
 
 
@@ -19,3 +22,21 @@ def shared():
     if not SHARED.is_dir():
         pytest.skip(f"needs {SHARED}, which is not part of the project")
     return SHARED
+
+
+@pytest.fixture
+def golden():
+    """The folder of reference answers that come with the project."""
+    return GOLDEN
+
+
+@pytest.fixture
+def hr_dir(tmp_path):
+    """A folder of three noise pictures, 61×53, 47×67 and 59×71 px (height × width)."""
+    folder = tmp_path / "hr"
+    folder.mkdir()
+    random = np.random.default_rng(5)
+    for i, (height, width) in enumerate([(61, 53), (47, 67), (59, 71)]):
+        pixels = random.integers(0, 256, (height, width, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(folder / f"picture{i}.png")
+    return folder

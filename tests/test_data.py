@@ -1,0 +1,320 @@
+"""Store, pairs, folders and DIV2K."""
+
+import hashlib
+import http.server
+import io
+import threading
+import zipfile
+from functools import partial
+
+import numpy as np
+import pytest
+import tensorflow_datasets as tfds
+from PIL import Image
+
+from data import DIV2K, ImageFolder
+from data.__main__ import main
+from data.degrade import imresize
+from data.div2k import fetch
+from data.pairs import SeekableDataset, contact_sheet, dihedral
+from data.store import files_source, open_store, picture_files
+
+
+def save(path, pixels):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(pixels).save(path)
+
+
+def read(path):
+    return np.asarray(Image.open(path))
+
+
+@pytest.fixture
+def folder(hr_dir, tmp_path):
+    return ImageFolder(hr_dir, scale=4, caches_dir=tmp_path / "caches")
+
+
+# --- store -------------------------------------------------------------------------------------
+
+
+def test_store_gives_the_pictures_back(hr_dir, tmp_path):
+    files = picture_files(hr_dir)
+    store = open_store(tmp_path / "caches", "hr", files_source(files))
+    assert len(store) == 3
+    for number, file in enumerate(files):
+        np.testing.assert_array_equal(store[number], read(file))
+    assert store.names() == [str(file) for file in files]
+
+
+def test_store_turns_pictures_upright(tmp_path):
+    pixels = np.zeros((16, 32, 3), np.uint8)
+    pixels[:, :16] = 255
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turned a quarter
+    (tmp_path / "in").mkdir()
+    Image.fromarray(pixels).save(tmp_path / "in" / "a.png", exif=exif)
+    store = open_store(tmp_path, "in", files_source(picture_files(tmp_path / "in")))
+    assert store[0].shape == (32, 16, 3) and store[0][:16].min() == 255 and store[0][16:].max() == 0
+
+
+def test_unreadable_pictures_are_named_and_left_out(hr_dir, tmp_path):
+    whole = (hr_dir / "picture0.png").read_bytes()
+    (hr_dir / "cut.png").write_bytes(whole[: len(whole) // 2])
+    (hr_dir / "empty.jpg").write_bytes(b"")
+    save(hr_dir / "deep.png", np.zeros((32, 32), np.uint16))
+    said = []
+    folder = ImageFolder(hr_dir, scale=4, caches_dir=tmp_path / "caches", report=said.append)
+    assert len(folder) == 3
+    text = "\n".join(said)
+    assert all(name in text for name in ("cut.png", "empty.jpg", "deep.png"))
+    assert "3 of 6 pictures were left out" in text
+    assert len({lr.shape for lr, _ in folder.pairs}) == 3
+
+
+def test_strict_stops_at_an_unreadable_picture(hr_dir, tmp_path):
+    (hr_dir / "empty.jpg").write_bytes(b"")
+    folder = ImageFolder(hr_dir, scale=4, caches_dir=tmp_path / "caches", strict=True)
+    with pytest.raises(ValueError, match=r"unreadable picture .*empty\.jpg"):
+        folder.dataset(2)
+
+
+def test_an_interrupted_store_is_continued(hr_dir, tmp_path):
+    source = files_source(picture_files(hr_dir))
+    read_numbers = []
+
+    def dies_at_the_second(number):
+        if number == 1:
+            raise KeyboardInterrupt
+        return source.read(number)
+
+    def counted(number):
+        read_numbers.append(number)
+        return source.read(number)
+
+    broken = source.__class__(source.names, source.digest, source.size, dies_at_the_second)
+    with pytest.raises(KeyboardInterrupt):
+        open_store(tmp_path, "hr", broken, workers=1)
+    counting = source.__class__(source.names, source.digest, source.size, counted)
+    store = open_store(tmp_path, "hr", counting, workers=1)
+    np.testing.assert_array_equal(store[1], read(hr_dir / "picture1.png"))
+    assert 0 not in read_numbers and {1, 2} <= set(read_numbers)
+    open_store(tmp_path, "hr", broken)  # finished: nothing is read again
+
+
+def test_changed_pictures_make_a_new_store(hr_dir, tmp_path):
+    before = ImageFolder(hr_dir, scale=2, caches_dir=tmp_path / "caches").pairs[0][1].copy()
+    save(hr_dir / "picture0.png", 255 - read(hr_dir / "picture0.png")[::-1].copy())
+    after = ImageFolder(hr_dir, scale=2, caches_dir=tmp_path / "caches").pairs[0][1]
+    assert not np.array_equal(before, after)
+
+
+# --- pairs -------------------------------------------------------------------------------------
+
+
+def test_lr_is_made_by_imresize_of_the_cut_hr(hr_dir, folder):
+    for number, (lr, hr) in enumerate(folder.pairs):
+        whole = read(hr_dir / f"picture{number}.png")
+        height, width = (n // 4 * 4 for n in whole.shape[:2])
+        np.testing.assert_array_equal(hr, whole[:height, :width])
+        np.testing.assert_array_equal(lr, imresize(hr, 1 / 4))
+
+
+@pytest.mark.parametrize("turn", range(8))
+def test_dihedral_is_the_symmetry_it_says(turn):
+    picture = np.random.default_rng(1).integers(0, 256, (5, 7, 3), dtype=np.uint8)
+    expected = np.rot90(picture, turn % 4)
+    expected = expected[:, ::-1] if turn >= 4 else expected
+    np.testing.assert_array_equal(dihedral(picture, turn), expected)
+
+
+def test_crops_are_pairs_of_the_pictures(folder):
+    """Every LR crop with its HR crop is found, in one of eight positions, in a picture."""
+    windows = {}
+    for lr, hr in folder.pairs:
+        for top in range(lr.shape[0] - 5):
+            for left in range(lr.shape[1] - 5):
+                small = lr[top : top + 6, left : left + 6]
+                large = hr[4 * top : 4 * top + 24, 4 * left : 4 * left + 24]
+                windows |= {
+                    dihedral(small, t).tobytes(): dihedral(large, t).tobytes() for t in range(8)
+                }
+    for lr, hr in folder.dataset(5, hr_crop_px=24).take(20):
+        assert lr.shape == (5, 6, 6, 3) and hr.shape == (5, 24, 24, 3)
+        for small, large in zip(lr.numpy(), hr.numpy(), strict=True):
+            assert windows[small.tobytes()] == large.tobytes()
+
+
+def test_batches_depend_on_seed_and_step_only(folder):
+    dataset = folder.dataset(3, hr_crop_px=24, seed=1)
+    assert isinstance(dataset, SeekableDataset)
+    seventh = list(dataset.take(8))[7]
+    same = next(iter(dataset.start_at(7)))
+    other = next(iter(folder.dataset(3, hr_crop_px=24, seed=2).start_at(7)))
+    np.testing.assert_array_equal(seventh[1], same[1])
+    assert not np.array_equal(seventh[1], other[1])
+    far = next(iter(dataset.start_at(10**12)))
+    assert far[0].shape == (3, 6, 6, 3)
+
+
+def test_every_window_is_equally_likely(tmp_path):
+    """One picture with 4 windows and one with 1: four of five crops come from the first."""
+    save(tmp_path / "hr" / "a.png", np.full((10, 10, 3), 200, np.uint8))
+    save(tmp_path / "hr" / "b.png", np.full((8, 8, 3), 100, np.uint8))
+    folder = ImageFolder(tmp_path / "hr", scale=2, caches_dir=tmp_path / "caches")
+    dataset = folder.dataset(1000, hr_crop_px=8)
+    share = np.mean(next(iter(dataset))[1][:, 0, 0, 0].numpy() == 200)
+    assert abs(share - 0.8) < 5 * np.sqrt(0.8 * 0.2 / 1000)
+
+
+def test_whole_pictures_come_in_order_and_repeat(folder):
+    shapes = [hr.shape[1:3] for _, hr in folder.dataset(1, 2, False)]
+    assert shapes == [(60, 52), (44, 64), (56, 68)] * 2
+
+
+def test_passes_are_counted_in_batches(folder):
+    assert len(list(folder.dataset(2, 3, True, hr_crop_px=24))) == 3 * 2
+
+
+def test_pictures_smaller_than_the_crop_are_not_used(tmp_path):
+    save(tmp_path / "hr" / "large.png", np.full((16, 24, 3), 200, np.uint8))
+    save(tmp_path / "hr" / "small.png", np.full((12, 40, 3), 100, np.uint8))
+    folder = ImageFolder(tmp_path / "hr", scale=2, caches_dir=tmp_path / "caches")
+    _, hr = next(iter(folder.dataset(50, hr_crop_px=16)))
+    assert np.unique(hr) == [200]
+    with pytest.raises(ValueError, match="every picture is smaller than the crop of 64 px"):
+        folder.dataset(1, hr_crop_px=64)
+    with pytest.raises(ValueError, match="hr_crop_px must be a multiple of 2, got 15"):
+        folder.dataset(1, hr_crop_px=15)
+
+
+def test_lr_folder_matches_with_and_without_the_scale_in_the_name(hr_dir, tmp_path):
+    for number, name in enumerate(["picture0x4", "picture1_x4", "picture2"]):
+        hr = read(hr_dir / f"picture{number}.png")
+        height, width = (n // 4 for n in hr.shape[:2])
+        save(tmp_path / "lr" / f"{name}.png", np.full((height, width, 3), number, np.uint8))
+    folder = ImageFolder(hr_dir, tmp_path / "lr", 4, caches_dir=tmp_path / "caches")
+    assert [lr[0, 0, 0] for lr, _ in folder.pairs] == [0, 1, 2]
+
+
+def test_pairs_whose_sizes_do_not_match_are_named(hr_dir, tmp_path):
+    for file in hr_dir.iterdir():
+        save(tmp_path / "lr" / file.name, np.zeros((11, 13, 3), np.uint8))
+    with pytest.raises(ValueError, match=r"3 pairs do not match at scale 4; .*picture0\.png"):
+        ImageFolder(hr_dir, tmp_path / "lr", 4, caches_dir=tmp_path / "caches").dataset()
+
+
+def test_missing_folders_and_partners_are_named(hr_dir, tmp_path):
+    (tmp_path / "none").mkdir()
+    with pytest.raises(FileNotFoundError, match="no folder .*absent"):
+        ImageFolder(tmp_path / "absent")
+    with pytest.raises(FileNotFoundError, match="no pictures"):
+        ImageFolder(tmp_path / "none")
+    save(tmp_path / "lr" / "picture0.png", np.zeros((15, 13, 3), np.uint8))
+    with pytest.raises(FileNotFoundError, match=r"2 HR pictures have no LR partner.*picture1\.png"):
+        ImageFolder(hr_dir, tmp_path / "lr")
+    with pytest.raises(ValueError, match="scale must be a whole number from 2 to 16, got 1"):
+        ImageFolder(hr_dir, scale=1)
+
+
+def test_contact_sheet_shows_lr_beside_hr(folder):
+    sheet = contact_sheet(folder.pairs, count=5, hr_crop_px=24)
+    assert sheet.shape == (2 * 32, 4 * 56, 3) and sheet.dtype == np.uint8
+
+
+# --- DIV2K -------------------------------------------------------------------------------------
+
+TRACKS = {
+    ("bicubic", 2): ("DIV2K_train_LR_bicubic/X2", "0001x2.png"),
+    ("unknown", 3): ("DIV2K_train_LR_unknown/X3", "0001x3.png"),
+    ("bicubic", 8): ("DIV2K_train_LR_x8", "0001x8.png"),
+    ("mild", 4): ("DIV2K_train_LR_mild", "0001x4m.png"),
+    ("difficult", 4): ("DIV2K_train_LR_difficult", "0001x4d.png"),
+}
+
+
+@pytest.mark.parametrize("track", TRACKS)
+def test_a_folder_in_div2k_layout_is_used_as_it_is(tmp_path, track):
+    (downgrade, scale), (lr_folder, lr_name) = track, TRACKS[track]
+    save(tmp_path / "DIV2K_train_HR" / "0001.png", np.full((96, 120, 3), 7, np.uint8))
+    save(tmp_path / lr_folder / lr_name, np.full((96 // scale, 120 // scale, 3), 5, np.uint8))
+    div2k = DIV2K(scale, "train", downgrade, tmp_path, tmp_path / "caches")
+    lr, hr = next(iter(div2k.dataset(batch_size=1, random_transform=False, repeat_count=1)))
+    assert (lr.shape[2], hr.shape[2], len(div2k)) == (120 // scale, 120, 1)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ({"scale": 5}, r"DIV2K has bicubic ×2, ×3, ×4, ×8;.*got downgrade 'bicubic', scale 5"),
+        ({"scale": 8, "downgrade": "unknown"}, "got downgrade 'unknown', scale 8"),
+        ({"scale": 2, "downgrade": "mild"}, "got downgrade 'mild', scale 2"),
+        ({"subset": "test"}, "subset must be 'train' or 'valid', got 'test'"),
+    ],
+)
+def test_div2k_refuses_tracks_it_does_not_have(tmp_path, arguments, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        DIV2K(**arguments, images_dir=tmp_path)
+
+
+@pytest.fixture
+def archive_server(tmp_path):
+    """A web server with one archive of DIV2K: its address, and its size and checksum."""
+    picture = io.BytesIO()
+    Image.fromarray(np.full((24, 30, 3), 9, np.uint8)).save(picture, "PNG")
+    served = tmp_path / "served"
+    served.mkdir()
+    file = served / "DIV2K_valid_LR_bicubic_X4.zip"
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("DIV2K_valid_LR_bicubic/X4/0801x4.png", picture.getvalue())
+
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *_):
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=served))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    url = f"http://127.0.0.1:{server.server_port}/"
+    info = tfds.download.checksums.UrlInfo(
+        size=file.stat().st_size,
+        checksum=hashlib.sha256(file.read_bytes()).hexdigest(),
+        filename=file.name,
+    )
+    yield url, {url + file.name: info}
+    server.shutdown()
+    server.server_close()
+
+
+def test_an_archive_is_fetched_once(archive_server, tmp_path):
+    url, infos = archive_server
+    images, said = tmp_path / "images", []
+    for _ in range(2):
+        fetch("DIV2K_valid_LR_bicubic/X4", images, url=url, url_infos=infos, report=said.append)
+    assert read(images / "DIV2K_valid_LR_bicubic" / "X4" / "0801x4.png").shape == (24, 30, 3)
+    assert said == [f"fetching {url}DIV2K_valid_LR_bicubic_X4.zip"]
+
+
+def test_a_wrong_checksum_or_a_missing_archive_is_said(archive_server, tmp_path):
+    url, infos = archive_server
+    wrong = {k: type(v)(v.size, "0" * 64, v.filename) for k, v in infos.items()}
+    with pytest.raises(OSError, match=r"(?s)could not fetch .*wrong checksum.*unpack it in"):
+        fetch("DIV2K_valid_LR_bicubic/X4", tmp_path / "a", url=url, url_infos=wrong, report=str)
+    absent = {f"{url}DIV2K_valid_HR.zip": next(iter(infos.values()))}
+    with pytest.raises(OSError, match=r"(?s)could not fetch .*DIV2K_valid_HR\.zip.*404"):
+        fetch("DIV2K_valid_HR", tmp_path / "b", url=url, url_infos=absent, report=str)
+    assert not (tmp_path / "a" / "DIV2K_valid_LR_bicubic").exists()
+
+
+# --- command line ------------------------------------------------------------------------------
+
+
+def test_folder_command_builds_and_shows(hr_dir, tmp_path, capsys):
+    sheet = tmp_path / "out" / "sheet.png"
+    arguments = f"folder --hr {hr_dir} --scale 2 --caches-dir {tmp_path} --hr-crop-px 24"
+    assert main([*arguments.split(), "--sheet", str(sheet)]) == 0
+    assert "3 pairs at scale 2" in capsys.readouterr().out
+    assert read(sheet).shape[2] == 3
+
+
+def test_folder_command_says_what_is_wrong(tmp_path, capsys):
+    assert main(["folder", "--hr", str(tmp_path / "absent")]) == 2
+    assert capsys.readouterr().err == f"error: no folder {tmp_path / 'absent'}\n"
