@@ -1,0 +1,187 @@
+"""Layers of Restormer that know which pixels are real: norms, depthwise convolution, attention.
+
+Each works without a mask as arXiv:2111.09881 has it. Given a mask, damaged pixels contribute
+nothing, and an all-ones mask gives the very same numbers. No layer has parameters for the mask,
+so one set of weights serves networks with and without it. A mask is float, (B, H, W, 1),
+1 = a real pixel, 0 = damaged.
+"""
+
+import keras
+from keras import ops
+
+_WINDOW_PX = 9  # pixels in a 3×3 window
+
+
+@keras.saving.register_keras_serializable("sr")
+class ChannelNorm(keras.layers.Layer):
+    """Layer normalisation over the channels of each pixel, with bias or bias-free.
+
+    With bias ``(x - mean) / sqrt(var + 1e-5) · w + b``; bias-free ``x / sqrt(var + 1e-5) · w``,
+    where the mean is subtracted inside the variance only.
+
+    Args:
+        use_bias: False for the bias-free kind.
+        epsilon: Added to the variance.
+
+    Reference: arXiv:2111.09881, section 3; bias-free networks: arXiv:1906.05478, section 4.
+    """
+
+    def __init__(self, use_bias=True, epsilon=1e-5, **kwargs):
+        super().__init__(**kwargs)
+        self.use_bias = use_bias
+        self.epsilon = epsilon
+
+    def build(self, input_shape):
+        shape = (input_shape[-1],)
+        self.gamma = self.add_weight(shape=shape, initializer="ones", name="gamma")
+        if self.use_bias:
+            self.beta = self.add_weight(shape=shape, initializer="zeros", name="beta")
+
+    def call(self, features):
+        centred = features - ops.mean(features, axis=-1, keepdims=True)
+        variance = ops.mean(ops.square(centred), axis=-1, keepdims=True)
+        scale = ops.rsqrt(variance + self.epsilon)
+        if self.use_bias:
+            return centred * scale * self.gamma + self.beta
+        return features * scale * self.gamma
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+    def get_config(self):
+        return super().get_config() | {"use_bias": self.use_bias, "epsilon": self.epsilon}
+
+
+@keras.saving.register_keras_serializable("sr")
+class PartialRatio(keras.layers.Layer):
+    """What a 3×3 partial convolution does with a mask.
+
+    Takes `valid` (B, H, W, 1) and returns ``[ratio, updated]`` of that shape: `ratio` is 9 over the
+    number of valid pixels in the window, positions outside the picture counted as valid, and 0
+    where the window has no valid pixel of the picture; `updated` is 1 where it has one.
+
+    Reference: arXiv:1804.07723, equations 1 and 2.
+    """
+
+    def call(self, valid):
+        box = ops.ones((3, 3, 1, 1), valid.dtype)
+        damaged = ops.conv(1 - valid, box, padding="same")  # outside: not damaged
+        updated = ops.max_pool(valid, 3, strides=1, padding="same")  # outside: never the largest
+        return [_WINDOW_PX / ops.maximum(_WINDOW_PX - damaged, 1) * updated, updated]
+
+    def compute_output_shape(self, input_shape):
+        return [input_shape, input_shape]
+
+
+@keras.saving.register_keras_serializable("sr")
+class PartialDepthwiseConv2D(keras.layers.DepthwiseConv2D):
+    """Depthwise 3×3 convolution, partial where a mask is given.
+
+    Without a mask it is Keras' layer. With one, damaged pixels are taken as 0 and the sum is
+    multiplied by `PartialRatio`; the bias is added where the window has a valid pixel.
+
+    Args:
+        use_bias: Whether there is a bias.
+
+    Reference: arXiv:1804.07723, equation 1, on depthwise convolution.
+    """
+
+    def __init__(self, use_bias=False, **kwargs):
+        super().__init__(3, padding="same", use_bias=use_bias, **kwargs)
+
+    def build(self, features_shape):
+        super().build(features_shape)
+
+    def call(self, features, valid=None, ratio=None):
+        if valid is None:
+            return super().call(features)
+        features = ops.depthwise_conv(features * valid, self.kernel, padding="same") * ratio
+        if self.use_bias:
+            features = features + self.bias * ops.cast(ratio > 0, features.dtype)
+        return features
+
+    def compute_output_shape(self, features_shape, *_):
+        return super().compute_output_shape(features_shape)
+
+    def get_config(self):
+        config = keras.layers.Layer.get_config(self)
+        return config | {"use_bias": self.use_bias}
+
+
+@keras.saving.register_keras_serializable("sr")
+class Gate(keras.layers.Layer):
+    """Halve the channels: ``gelu(a) · b`` of the two halves a and b, with the exact (erf) GELU.
+
+    Reference: arXiv:2111.09881, equation 2.
+    """
+
+    def call(self, features):
+        a, b = ops.split(features, 2, axis=-1)
+        return ops.gelu(a, approximate=False) * b
+
+    def compute_output_shape(self, input_shape):
+        return (*input_shape[:-1], input_shape[-1] // 2)
+
+
+@keras.saving.register_keras_serializable("sr")
+class ChannelAttention(keras.layers.Layer):
+    """The attention map of MDTA, over channels instead of pixels, and its product with the values.
+
+    Takes queries, keys and values side by side, (B, H, W, 3·C), channel = head · C/heads + i, and
+    gives (B, H, W, C). Where a mask is given, queries and keys of damaged pixels do not count.
+    The cost grows with H·W, not with its square: the map is (C/heads, C/heads).
+
+    Args:
+        heads: Number of heads, which divides C.
+
+    Reference: arXiv:2111.09881, section 3.1, equation 1.
+    """
+
+    def __init__(self, heads, **kwargs):
+        super().__init__(**kwargs)
+        self.heads = heads
+
+    def build(self, qkv_shape):
+        shape = (self.heads, 1, 1)
+        self.temperature = self.add_weight(shape=shape, initializer="ones", name="temperature")
+
+    def call(self, qkv, valid=None):
+        q, k, v = ops.split(qkv, 3, axis=-1)
+        if valid is not None:
+            q, k = q * valid, k * valid
+        q, k, v = (self._by_head(t) for t in (q, k, v))  # (B, heads, HW, C/heads)
+        attended = ops.matmul(v, ops.transpose(self.attention_map(q, k), (0, 1, 3, 2)))
+        return ops.reshape(ops.transpose(attended, (0, 2, 1, 3)), self._shape(qkv))
+
+    def attention_map(self, q, k):
+        """Softmax of the scaled cosines of channels: (B, heads, C/heads, C/heads).
+
+        Dividing the products by the norms, not q and k themselves, saves two passes over both.
+        """
+        products = ops.matmul(ops.transpose(q, (0, 1, 3, 2)), k)
+        norms = _norm(q)[..., None] * _norm(k)[..., None, :]
+        return ops.softmax(products / norms * self.temperature, axis=-1)
+
+    def _by_head(self, features):
+        batch, height, width, channels = self._shape(features, parts=1)
+        shape = (batch, height * width, self.heads, channels // self.heads)
+        return ops.transpose(ops.reshape(features, shape), (0, 2, 1, 3))
+
+    def _shape(self, features, parts=3):
+        batch, height, width, channels = ops.shape(features)
+        return (batch, height, width, channels // parts)
+
+    def compute_output_shape(self, qkv_shape, *_):
+        return (*qkv_shape[:-1], qkv_shape[-1] // 3)
+
+    def get_config(self):
+        return super().get_config() | {"heads": self.heads}
+
+
+def _norm(channels_of_pixels):
+    """Euclidean norm over the pixels, (B, heads, C/heads), at least 1e-12.
+
+    The bound lies inside the square root, whose gradient at 0 is infinite.
+    """
+    squares = ops.sum(ops.square(channels_of_pixels), axis=2)
+    return ops.sqrt(ops.maximum(squares, 1e-24))

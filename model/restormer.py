@@ -1,0 +1,310 @@
+"""Restormer: a U-shaped transformer whose attention runs over channels (arXiv:2111.09881).
+
+Written from the paper, not from its authors' source. Different on purpose: pictures of any height
+and width are padded inside the network; ``mask_aware=True`` adds an input of real pixels and turns
+depthwise convolutions and attention into masked ones, without further parameters. Layers carry
+the authors' module names, so that a layer can be found by the name in their weight files.
+"""
+
+from dataclasses import dataclass
+
+import keras
+from keras import ops
+from keras.layers import Add, Concatenate, Conv2D, MaxPooling2D, Multiply, Rescaling, UpSampling2D
+
+from model.common import SRModel, builder
+from model.layers import PixelShuffle
+from model.masked import (
+    ChannelAttention,
+    ChannelNorm,
+    Gate,
+    PartialDepthwiseConv2D,
+    PartialRatio,
+)
+
+MULTIPLE_PX = 8
+"""Three halvings: sides are padded to a multiple of this."""
+
+LAYER_NORMS = ("with_bias", "bias_free")
+
+
+@keras.saving.register_keras_serializable("sr")
+class PadToMultiple(keras.layers.Layer):
+    """Mirror pictures (B, H, W, C) at the bottom and right until both sides are multiples.
+
+    The edge pixel is not repeated, so a picture one pixel wide is the only one that cannot be
+    mirrored; it is repeated.
+
+    Args:
+        multiple_px: The number both sides become a multiple of.
+    """
+
+    def __init__(self, multiple_px, **kwargs):
+        super().__init__(**kwargs)
+        self.multiple_px = multiple_px
+
+    def call(self, pictures):
+        height, width = ops.shape(pictures)[1:3]
+        pictures = ops.take(pictures, self._mirror(height), axis=1)
+        return ops.take(pictures, self._mirror(width), axis=2)
+
+    def _mirror(self, length):
+        period = ops.maximum(2 * length - 2, 1)
+        positions = ops.arange(self._padded(length)) % period
+        return ops.minimum(positions, period - positions)
+
+    def _padded(self, length):
+        return -(-length // self.multiple_px) * self.multiple_px
+
+    def compute_output_shape(self, input_shape):
+        height, width = (n and self._padded(n) for n in input_shape[1:3])
+        return (input_shape[0], height, width, input_shape[3])
+
+    def get_config(self):
+        return super().get_config() | {"multiple_px": self.multiple_px}
+
+
+@keras.saving.register_keras_serializable("sr")
+class CropLike(keras.layers.Layer):
+    """Cut pictures at the bottom and right to the height and width of others."""
+
+    def call(self, pictures, like):
+        height, width = ops.shape(like)[1:3]
+        return pictures[:, :height, :width]
+
+    def compute_output_shape(self, pictures_shape, like_shape):
+        return (pictures_shape[0], *like_shape[1:3], pictures_shape[3])
+
+
+@keras.saving.register_keras_serializable("sr")
+class HalveByUnshuffle(keras.layers.Layer):
+    """Rearrange (B, 2·H, 2·W, C) into (B, H, W, 4·C), colour first, then position in the block.
+
+    That is the order of the paper's weights. `PixelShuffle` has TensorFlow's, position first.
+
+    Reference: arXiv:1609.05158, equation 4, backwards.
+    """
+
+    def call(self, features):
+        corners = [features[:, i::2, j::2] for i in (0, 1) for j in (0, 1)]
+        batch, height, width, channels = ops.shape(corners[0])
+        return ops.reshape(ops.stack(corners, axis=-1), (batch, height, width, 4 * channels))
+
+    def compute_output_shape(self, input_shape):
+        height, width = (n and n // 2 for n in input_shape[1:3])
+        return (input_shape[0], height, width, 4 * input_shape[3])
+
+
+def attention(x, valid, heads, use_bias, name):
+    """MDTA, figure 2(a): mix pixels by 1×1 and depthwise 3×3, attend over channels, project.
+
+    Returns:
+        The features, and the mask after the depthwise convolution (None without masks).
+
+    Reference: arXiv:2111.09881, section 3.1.
+    """
+    channels = x.shape[-1]
+    x = Conv2D(3 * channels, 1, use_bias=use_bias, name=f"{name}.qkv")(x)
+    x, updated = _depthwise(x, valid, use_bias, f"{name}.qkv_dwconv")
+    attend = ChannelAttention(heads, name=name)
+    x = attend(x) if valid is None else attend(x, valid)  # the mask before the convolution
+    return Conv2D(channels, 1, use_bias=use_bias, name=f"{name}.project_out")(x), updated
+
+
+def feed_forward(x, valid, expansion, use_bias, name):
+    """GDFN, figure 2(b): two wide branches, one gates the other through GELU. Returns as MDTA.
+
+    Reference: arXiv:2111.09881, section 3.2, equation 2.
+    """
+    channels = x.shape[-1]
+    hidden = int(channels * expansion)
+    x = Conv2D(2 * hidden, 1, use_bias=use_bias, name=f"{name}.project_in")(x)
+    x, valid = _depthwise(x, valid, use_bias, f"{name}.dwconv")
+    x = Gate()(x)
+    return Conv2D(channels, 1, use_bias=use_bias, name=f"{name}.project_out")(x), valid
+
+
+def _depthwise(x, valid, use_bias, name):
+    convolve = PartialDepthwiseConv2D(use_bias, name=name)
+    if valid is None:
+        return convolve(x), None
+    ratio, updated = PartialRatio()(valid)
+    return convolve(x, valid, ratio), updated
+
+
+@dataclass(frozen=True)
+class BlockOptions:
+    """What all blocks of a network share; see `restormer`."""
+
+    ffn_expansion: float = 2.66
+    use_bias: bool = False
+    layer_norm: str = "with_bias"
+
+
+def transformer_block(x, valid, heads, options, name):
+    """``h = x + MDTA(norm(x))``, then ``h + GDFN(norm(h))``: equations 1 and 2.
+
+    The mask grows by one pixel in each of the two depthwise convolutions. Returns as MDTA.
+    """
+    with_bias = options.layer_norm == "with_bias"
+    normed = ChannelNorm(with_bias, name=f"{name}.norm1.body")(x)
+    mixed, valid = attention(normed, valid, heads, options.use_bias, f"{name}.attn")
+    x = Add()([x, mixed])
+    normed = ChannelNorm(with_bias, name=f"{name}.norm2.body")(x)
+    mixed, valid = feed_forward(
+        normed, valid, options.ffn_expansion, options.use_bias, f"{name}.ffn"
+    )
+    return Add()([x, mixed]), valid
+
+
+def transformer_blocks(x, valid, count, heads, options, name):
+    """`count` blocks in a row, named ``NAME.0``, ``NAME.1``, …"""
+    for i in range(count):
+        x, valid = transformer_block(x, valid, heads, options, f"{name}.{i}")
+    return x, valid
+
+
+def downsample(x, valid, name):
+    """Half the size, twice the channels. A pixel is real where any of its four was."""
+    x = Conv2D(x.shape[-1] // 2, 3, padding="same", use_bias=False, name=name)(x)
+    return HalveByUnshuffle()(x), None if valid is None else MaxPooling2D(2)(valid)
+
+
+def upsample(x, valid, name):
+    """Twice the size, half the channels; the mask repeats each pixel."""
+    x = Conv2D(x.shape[-1] * 2, 3, padding="same", use_bias=False, name=name)(x)
+    return PixelShuffle(2)(x), None if valid is None else UpSampling2D(2)(valid)
+
+
+@builder
+def restormer(
+    in_channels=3,
+    out_channels=3,
+    dim=48,
+    num_blocks=(4, 6, 6, 8),
+    num_refinement_blocks=4,
+    heads=(1, 2, 4, 8),
+    *,
+    ffn_expansion=2.66,
+    use_bias=False,
+    layer_norm="with_bias",
+    dual_pixel=False,
+    mask_aware=False,
+):
+    """Build Restormer, figure 2.
+
+    Args:
+        in_channels: Channels of the damaged picture; 6 for dual-pixel pairs side by side.
+        out_channels: Channels of the restored picture.
+        dim: Channels at full size; doubled at each of the three halvings.
+        num_blocks: Transformer blocks of the four levels, full size first.
+        num_refinement_blocks: Blocks at full size after the decoder.
+        heads: Attention heads of the four levels.
+        ffn_expansion: Width of the feed-forward network over that of the features.
+        use_bias: Whether convolutions have a bias, but for the embedding and the size changes.
+        layer_norm: "with_bias" (deblurring, deraining) or "bias_free" (denoising).
+        dual_pixel: Defocus deblurring from two views: no picture is added at the end.
+        mask_aware: Add a second input, `valid_mask`.
+
+    Returns:
+        Network from (B, H, W, in_channels) to (B, H, W, out_channels), RGB in 0..255, any H and
+        W. If mask-aware it takes ``[pictures, valid_mask]``, `valid_mask` (B, H, W, 1) float32
+        with 1 = a real pixel and 0 = damaged: the values of damaged pixels change nothing in the
+        answer, and with 1 everywhere it is that of the network without masks.
+
+    Raises:
+        ValueError: The numbers do not fit together.
+
+    Reference: arXiv:2111.09881, section 3 and section 4, implementation details.
+    """
+    _check(in_channels, out_channels, dim, num_blocks, heads, layer_norm, dual_pixel)
+    options = BlockOptions(ffn_expansion, use_bias, layer_norm)
+    pictures = keras.Input((None, None, in_channels), name="pictures")
+    inputs = [pictures]
+    x = Rescaling(1 / 255)(PadToMultiple(MULTIPLE_PX)(pictures))
+    valid = None
+    if mask_aware:
+        inputs.append(keras.Input((None, None, 1), name="valid_mask"))
+        valid = PadToMultiple(MULTIPLE_PX)(inputs[1])
+        x = Multiply()([x, valid])
+    known = x
+    x = embedded = Conv2D(dim, 3, padding="same", use_bias=False, name="patch_embed.proj")(x)
+    x, valid = u_net(x, valid, num_blocks, heads, options)
+    x, _ = transformer_blocks(
+        x, valid, num_refinement_blocks, heads[0], options, "refinement"
+    )  # (B, H, W, 2·dim)
+    if dual_pixel:
+        x = Add()([x, Conv2D(2 * dim, 1, use_bias=use_bias, name="skip_conv")(embedded)])
+    x = Conv2D(out_channels, 3, padding="same", use_bias=use_bias, name="output")(x)
+    if not dual_pixel:
+        x = Add()([x, known])
+    x = CropLike()(Rescaling(255)(x), pictures)
+    return SRModel(inputs if mask_aware else pictures, x, name="restormer")
+
+
+def u_net(x, valid, num_blocks, heads, options):
+    """Encoder, latent level and decoder: (B, H, W, dim) to (B, H, W, 2·dim), and the mask."""
+    dim, skips = x.shape[-1], []
+    for i in range(3):
+        name = f"encoder_level{i + 1}"
+        x, valid = transformer_blocks(x, valid, num_blocks[i], heads[i], options, name)
+        skips.append(x)
+        x, valid = downsample(x, valid, f"down{i + 1}_{i + 2}.body.0")
+    x, valid = transformer_blocks(x, valid, num_blocks[3], heads[3], options, "latent")
+    for i in (2, 1, 0):
+        x, valid = upsample(x, valid, f"up{i + 2}_{i + 1}.body.0")
+        x = Concatenate()([x, skips[i]])  # 2·dim at full size, which keeps both halves
+        if i:
+            name = f"reduce_chan_level{i + 1}"
+            x = Conv2D(dim * 2**i, 1, use_bias=options.use_bias, name=name)(x)
+        name = f"decoder_level{i + 1}"
+        x, valid = transformer_blocks(x, valid, num_blocks[i], heads[i], options, name)
+    return x, valid
+
+
+def _check(in_channels, out_channels, dim, num_blocks, heads, layer_norm, dual_pixel):
+    if layer_norm not in LAYER_NORMS:
+        raise ValueError(f"layer_norm must be one of {', '.join(LAYER_NORMS)}, got {layer_norm!r}")
+    if len(num_blocks) != 4 or len(heads) != 4:
+        raise ValueError(
+            f"restormer has four levels: give four num_blocks and four heads, got {num_blocks} "
+            f"and {heads}"
+        )
+    if any((dim * 2**level) % count for level, count in enumerate(heads)) or dim % 2:
+        raise ValueError(
+            f"dim must be even, and each level's heads divide its channels; got {dim} and {heads}"
+        )
+    if not dual_pixel and in_channels != out_channels:
+        raise ValueError(
+            "the picture is added to the answer, so in_channels must equal out_channels unless "
+            f"dual_pixel=True; got {in_channels} and {out_channels}"
+        )
+
+
+def restormer_lite(mask_aware=True):
+    """Build a Restormer for CPUs: half the width, about half the blocks, 3.8 M parameters.
+
+    Args and returns as `restormer`.
+    """
+    return restormer(
+        dim=24, num_blocks=(2, 3, 3, 4), num_refinement_blocks=2, mask_aware=mask_aware
+    )
+
+
+def has_mask(model):
+    """Whether a network takes a mask beside the picture."""
+    return len(model.inputs) == 2
+
+
+def keep_known_pixels(restored, pictures, valid_mask):
+    """Put the real pixels of the input back into the answer.
+
+    Args:
+        restored: (B, H, W, C), the network's answer.
+        pictures: The same shape, its input.
+        valid_mask: (B, H, W, 1), 1 = a real pixel, which is kept, 0 = damaged.
+
+    Returns:
+        The shape and type of `restored`.
+    """
+    return ops.where(ops.cast(valid_mask, "bool"), ops.cast(pictures, restored.dtype), restored)
