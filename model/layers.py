@@ -63,6 +63,25 @@ class PixelShuffle(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable("sr")
+class PixelUnshuffle(keras.layers.Layer):
+    """Rearrange (B, s·H, s·W, C) into (B, H, W, C·s²): the inverse of `PixelShuffle`.
+
+    Args:
+        scale: Block size s; height and width must be multiples of it.
+    """
+
+    def __init__(self, scale, **kwargs):
+        super().__init__(**kwargs)
+        self.scale = scale
+
+    def call(self, features):
+        return ops.space_to_depth(features, self.scale)
+
+    def get_config(self):
+        return super().get_config() | {"scale": self.scale}
+
+
+@keras.saving.register_keras_serializable("sr")
 class Upscale(keras.layers.Layer):
     """Enlarge (B, H, W, C) to (B, s·H, s·W, C) by bicubic interpolation (Keys, a = -0.5).
 

@@ -63,7 +63,7 @@ def load(model, path):
             _load_keras2(model, group, path)
             return
         tensors = _tensors(file)
-        _compare(path, _expected(model), {name: t.shape for name, t in tensors.items()})
+        compare(path, _expected(model), {name: t.shape for name, t in tensors.items()})
         for layer, prefix in _layer_paths(model):
             layer.set_weights(
                 [tensors[f"{prefix}/vars/{i}"][()] for i in range(len(layer.weights))]
@@ -104,8 +104,14 @@ def _expected(model):
     }
 
 
-def _compare(path, expected, found):
-    """Raise `ValueError` with at most ten names of each kind of difference."""
+def compare(path, expected, found):
+    """Raise `ValueError` with at most ten names of each kind of difference.
+
+    Args:
+        path: The file, for the message.
+        expected: Dict from tensor name to shape, as the network has them.
+        found: The same, as the file has them.
+    """
     wrong = [
         f"{name} is {found[name]}, not {expected[name]}"
         for name in expected.keys() & found.keys()
@@ -133,7 +139,7 @@ def _load_keras2(model, group, path):
     layers = [layer for layer in model.layers if layer.weights]
     matched = list(zip(layers, groups, strict=False))
     values = [_keras2_values(layer, source) for layer, source in matched]
-    _compare(
+    compare(
         path,
         {f"{layer.name}/{i}": w.shape for layer in layers for i, w in enumerate(layer.weights)},
         {

@@ -1,0 +1,88 @@
+"""ESRGAN's generator: residual-in-residual dense blocks without batch norm (arXiv:1809.00219).
+
+Layers carry the names of the published PyTorch files, dots as underscores, so that
+`infer/convert.py` can match them by name. Scales 1 and 2 are the ×4 network on a picture whose
+pixels are first un-shuffled into channels by 4 and 2, as in arXiv:2107.10833, section 4.1.
+"""
+
+import keras
+from keras.layers import Add, Concatenate, Conv2D, LeakyReLU, Rescaling, UpSampling2D
+
+from model.common import SRModel, builder
+from model.layers import PixelUnshuffle, ResidualScale
+
+RESIDUAL_SCALING = 0.2
+"""Factor on the residual of each dense block and of each group of three: section 3.1."""
+
+_INNER_SCALE = 4
+
+
+def _convolution(x, filters, name, initializer="glorot_uniform"):
+    return Conv2D(filters, 3, padding="same", kernel_initializer=initializer, name=name)(x)
+
+
+def _kaiming_tenth():
+    """Kaiming's normal initialiser times 0.1: its variance times 0.01, section 3.1."""
+    return keras.initializers.VarianceScaling(2 * 0.1**2, "fan_in", "untruncated_normal")
+
+
+def dense_block(x_in, num_growth, name):
+    """Five convolutions, each of which sees all before it: figure 4, right."""
+    num_filters = x_in.shape[-1]
+    features = [x_in]
+    for i in range(1, 5):
+        x = Concatenate()(features) if len(features) > 1 else x_in
+        x = _convolution(x, num_growth, f"{name}_conv{i}", _kaiming_tenth())
+        features.append(LeakyReLU(negative_slope=0.2)(x))
+    x = _convolution(Concatenate()(features), num_filters, f"{name}_conv5", _kaiming_tenth())
+    return Add()([x_in, ResidualScale(RESIDUAL_SCALING)(x)])
+
+
+def rrdb(x_in, num_growth, name):
+    """Residual in residual: three dense blocks and the input added, figure 4, left."""
+    x = x_in
+    for i in range(1, 4):
+        x = dense_block(x, num_growth, f"{name}_rdb{i}")
+    return Add()([x_in, ResidualScale(RESIDUAL_SCALING)(x)])
+
+
+def upsample(x, name):
+    """Twice the size by repeating pixels, then a convolution and leaky ReLU."""
+    x = UpSampling2D(2, interpolation="nearest")(x)
+    return LeakyReLU(negative_slope=0.2)(_convolution(x, x.shape[-1], name))
+
+
+@builder
+def rrdb_net(scale=4, num_filters=64, num_blocks=23, num_growth=32):
+    """Build ESRGAN's generator, RRDBNet.
+
+    The defaults are the paper's network (16.7 M parameters).
+
+    Args:
+        scale: 1, 2 or 4. For 1 and 2, height and width must be multiples of 4 and 2.
+        num_filters: Channels between the dense blocks.
+        num_blocks: Number of residual-in-residual blocks.
+        num_growth: Channels each convolution adds inside a dense block.
+
+    Returns:
+        Network from (B, H, W, 3) to (B, s·H, s·W, 3), RGB in 0..255.
+
+    Raises:
+        ValueError: `scale` is not 1, 2 or 4.
+
+    Reference: arXiv:1809.00219, section 3.1 and figure 4.
+    """
+    if scale not in (1, 2, 4):
+        raise ValueError(f"scale must be 1, 2 or 4 for rrdb_net, got {scale}")
+    pictures = keras.Input((None, None, 3), name="lr")
+    x = Rescaling(1 / 255)(pictures)
+    if scale < _INNER_SCALE:
+        x = PixelUnshuffle(_INNER_SCALE // scale)(x)  # (B, s·H/4, s·W/4, 3·(4/s)²)
+    x = head = _convolution(x, num_filters, "conv_first")
+    for i in range(num_blocks):
+        x = rrdb(x, num_growth, f"body_{i}")
+    x = Add()([head, _convolution(x, num_filters, "conv_body")])
+    x = upsample(upsample(x, "conv_up1"), "conv_up2")  # (B, s·H, s·W, num_filters)
+    x = LeakyReLU(negative_slope=0.2)(_convolution(x, num_filters, "conv_hr"))
+    x = _convolution(x, 3, "conv_last")
+    return SRModel(pictures, Rescaling(255)(x), name="rrdb_net")
