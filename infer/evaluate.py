@@ -1,0 +1,134 @@
+"""Score a network on a folder of pictures, by the conventions papers use, which are printed.
+
+PSNR and SSIM on luma with a border of `scale` px cut, and on RGB with nothing cut, both on rounded
+8-bit pictures. A picture with 16 bits is rounded to 8, alpha is ignored, grey is taken as RGB.
+"""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from infer.image import READABLE, load_image
+from model.metrics import psnr, ssim
+
+_SSIM_PX = 11  # side of its window: smaller pictures have no SSIM
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One picture to score on.
+
+    Attributes:
+        name: File name of the HR picture.
+        lr: (h, w, 3) uint8.
+        hr: (s·h, s·w, 3) uint8.
+        cropped: Whether the file's HR was larger than that.
+    """
+
+    name: str
+    lr: np.ndarray
+    hr: np.ndarray
+    cropped: bool
+
+
+def picture_files(directory):
+    """Return the pictures of a folder, by name.
+
+    Raises:
+        FileNotFoundError: There is no such folder, or no picture in it.
+    """
+    directory = Path(directory)
+    if not directory.is_dir():
+        raise FileNotFoundError(f"no folder {directory}")
+    files = sorted(f for f in directory.iterdir() if f.suffix.lower() in READABLE)
+    if not files:
+        raise FileNotFoundError(f"no pictures ({', '.join(sorted(READABLE))}) in {directory}")
+    return files
+
+
+def pairs(hr_dir, lr_dir, scale, shrink):
+    """Yield a `Pair` for each HR picture.
+
+    Args:
+        hr_dir: Folder of HR pictures, cut to a multiple of `scale` at the bottom and right.
+        lr_dir: Folder of LR pictures, named as the HR pictures, with or without ``x4`` at the end;
+            None: LR is made by `shrink`.
+        scale: HR size over LR size.
+        shrink: Function of (H, W, 3) uint8 that gives (H/s, W/s, 3) uint8.
+
+    Raises:
+        FileNotFoundError: A folder or a partner is missing.
+        ValueError: An LR picture does not have its HR picture's size over `scale`.
+    """
+    hr_files = picture_files(hr_dir)
+    lr_files = _partners(hr_files, picture_files(lr_dir), scale) if lr_dir else {}
+    for file in hr_files:
+        whole = rgb8(load_image(file))
+        height, width = (n // scale for n in whole.shape[:2])
+        if not height * width:
+            raise ValueError(f"{file} is smaller than {scale} × {scale} px")
+        hr = whole[: height * scale, : width * scale]
+        lr = rgb8(load_image(lr_files[file])) if lr_dir else shrink(hr)
+        if lr.shape[:2] != (height, width):
+            raise ValueError(
+                f"{lr_files[file]} must be {height} × {width} px, a {scale}th of {file.name}, got "
+                f"{lr.shape[0]} × {lr.shape[1]}"
+            )
+        yield Pair(file.name, lr, hr, whole.shape != hr.shape)
+
+
+def _partners(hr_files, lr_files, scale):
+    ending = re.compile(rf"[_-]?x{scale}$", re.IGNORECASE)
+    by_name = {ending.sub("", f.stem): f for f in lr_files} | {f.stem: f for f in lr_files}
+    missing = [file.name for file in hr_files if file.stem not in by_name]
+    if missing:
+        raise FileNotFoundError(
+            f"{len(missing)} HR pictures have no LR partner in {lr_files[0].parent}; the first: "
+            f"{missing[0]}"
+        )
+    return {file: by_name[file.stem] for file in hr_files}
+
+
+def rgb8(pixels):
+    """Turn any picture of `infer.image` into (H, W, 3) uint8, without its alpha."""
+    if pixels.dtype == np.uint16:
+        pixels = pixels / 257
+    if pixels.dtype != np.uint8:
+        pixels = np.rint(np.clip(pixels, 0, 255)).astype(np.uint8)
+    pixels = pixels.reshape(*pixels.shape[:2], -1)
+    if pixels.shape[2] in (2, 4):
+        pixels = pixels[..., :-1]
+    return np.repeat(pixels, 3, axis=2) if pixels.shape[2] == 1 else pixels
+
+
+def score(picture, hr, scale):
+    """Compare two pictures.
+
+    Args:
+        picture: (H, W, 3) uint8.
+        hr: The same shape.
+        scale: Border in px that is cut for the luma values.
+
+    Returns:
+        Dict of ``psnr_y_db``, ``ssim_y``, ``psnr_rgb_db``, ``ssim_rgb``; the SSIM of a picture
+        smaller than its window is None.
+    """
+    a, b = picture[None], hr[None]
+    values = {}
+    for key, options in _conventions(scale).items():
+        shorter = min(hr.shape[:2]) - 2 * options["border_px"]
+        values[f"psnr_{key}_db"] = float(psnr(a, b, **options)[0]) if shorter > 0 else None
+        values[f"ssim_{key}"] = float(ssim(a, b, **options)[0]) if shorter >= _SSIM_PX else None
+    return values
+
+
+def _conventions(scale):
+    return {"y": {"border_px": scale, "luminance": True}, "rgb": {"border_px": 0}}
+
+
+def mean(scores):
+    """Mean of each key over a list of dicts; values that are None are left out."""
+    known = {key: [s[key] for s in scores if s[key] is not None] for key in scores[0]}
+    return {key: float(np.mean(values)) if values else None for key, values in known.items()}

@@ -1,0 +1,165 @@
+"""What a network needs around each pixel, and what memory: read from its graph, not from a run.
+
+Walking the layers gives the scale, the receptive field's radius (so that tiles know how much of
+their neighbours to read), the multiple that picture sizes must have, and the bytes that live at
+once for each pixel. A layer this file does not know may look anywhere: the radius is then None.
+"""
+
+import math
+from dataclasses import dataclass
+from fractions import Fraction
+
+import keras
+
+_POINTWISE = (
+    frozenset(["Identity", "Normalize", "Denormalize", "ResidualScale", "Rescaling", "Dropout"])
+    | frozenset(["Activation", "ReLU", "Relu", "LeakyReLU", "PReLU", "ELU", "GELU", "Gelu", "Tanh"])
+    | frozenset(["Sigmoid", "Softplus", "Clip", "Cast", "BatchNormalization", "LayerNormalization"])
+    | frozenset(["Add", "Subtract", "Multiply", "Divide", "Average", "Maximum", "Minimum"])
+    | frozenset(["Concatenate", "Split", "Dense"])
+)
+_CONVOLUTIONS = frozenset(["Conv2D", "DepthwiseConv2D", "SeparableConv2D", "WeightNormConv2D"])
+_INTERPOLATION_TAPS = {"nearest": 0, "bilinear": 1, "bicubic": 2, "lanczos3": 3, "lanczos5": 5}
+
+
+@dataclass(frozen=True)
+class Reach:
+    """How a network's answer depends on its picture.
+
+    Attributes:
+        scale: Pixels of the answer per pixel of the picture, along one side.
+        radius_px: A pixel of the answer depends on no picture pixel further away, in rows or
+            columns, than this. None: it may depend on all.
+        multiple: Height and width must be multiples of this.
+        bytes_per_px: Most bytes of float32 features alive at once, per picture pixel.
+    """
+
+    scale: int
+    radius_px: int | None
+    multiple: int
+    bytes_per_px: int
+
+
+@dataclass(frozen=True)
+class _Field:
+    """Reach of one tensor: its pixels per picture pixel, and its radius (None: anywhere)."""
+
+    factor: Fraction
+    radius: Fraction | None
+
+    def scaled(self, by):
+        factor = self.factor * by
+        if by > 1 or self.radius is None:
+            return _Field(factor, self.radius)
+        # a coarse pixel covers several fine ones: the furthest of them is that much further away
+        return _Field(factor, self.radius + 1 / factor - 1 / self.factor)
+
+    def widened(self, taps):
+        if self.radius is None:
+            return self
+        return _Field(self.factor, self.radius + taps / self.factor)
+
+
+def reach(model):
+    """Walk a functional network from RGB to RGB.
+
+    Args:
+        model: The network; one input, one output.
+
+    Returns:
+        Its `Reach`.
+
+    Raises:
+        ValueError: It has more inputs or outputs, other channels, or no fixed whole scale.
+    """
+    _check(model)
+    fields = {id(model.inputs[0]): _Field(Fraction(1), Fraction(0))}
+    smallest = Fraction(1)
+    for operation in _after_input(model):
+        sources = [fields[id(t)] for t in _tensors(operation.input)]
+        field = _through(operation, _merged(sources))
+        smallest = min(smallest, field.factor)
+        fields |= {id(t): field for t in _tensors(operation.output)}
+    last = fields[id(model.outputs[0])]
+    if last.factor.denominator != 1:
+        raise ValueError(f"the network must enlarge by a whole number, got {last.factor}")
+    radius = None if last.radius is None else math.ceil(last.radius)
+    return Reach(int(last.factor), radius, math.ceil(1 / smallest), _peak_bytes(model, fields))
+
+
+def _check(model):
+    if not hasattr(model, "operations") or len(model.inputs) != 1 or len(model.outputs) != 1:
+        raise ValueError("needs a functional network with one input and one output")
+    channels = (model.inputs[0].shape[-1], model.outputs[0].shape[-1])
+    if channels != (3, 3) or len(model.outputs[0].shape) != 4:
+        raise ValueError(f"needs a network from RGB to RGB pictures, got channels {channels}")
+    if model.inputs[0].shape[1:3] != (None, None):
+        raise ValueError(f"needs a network for any size, got {model.inputs[0].shape[1:3]}")
+
+
+def _after_input(model):
+    return [op for op in model.operations if not isinstance(op, keras.layers.InputLayer)]
+
+
+def _tensors(structure):
+    """The tensors of an operation's input or output: one, or a list of them."""
+    return list(structure) if isinstance(structure, (list, tuple)) else [structure]
+
+
+def _merged(sources):
+    radii = [source.radius for source in sources]
+    radius = None if None in radii else max(radii)
+    return _Field(max(source.factor for source in sources), radius)
+
+
+def _through(operation, field):
+    """The field after an operation."""
+    kind = type(operation).__name__
+    if kind in _POINTWISE:
+        return field
+    if kind in _CONVOLUTIONS:
+        return _convolved(operation, field)
+    if kind == "PixelShuffle":
+        return field.scaled(Fraction(operation.scale))
+    if kind == "PixelUnshuffle":
+        return field.scaled(Fraction(1, operation.scale))
+    if kind == "Upscale":  # bicubic
+        return field.widened(Fraction(2)).scaled(Fraction(operation.scale))
+    if kind == "UpSampling2D":
+        taps = Fraction(_INTERPOLATION_TAPS[operation.interpolation])
+        return field.widened(taps).scaled(Fraction(operation.size[0]))
+    return _unknown(operation, field)
+
+
+def _convolved(layer, field):
+    kernel_px, stride, dilation = (
+        _first(getattr(layer, name, 1)) for name in ("kernel_size", "strides", "dilation_rate")
+    )
+    return field.widened(Fraction(kernel_px // 2 * dilation)).scaled(Fraction(1, stride))
+
+
+def _first(value):
+    return value[0] if isinstance(value, (list, tuple)) else value
+
+
+def _unknown(operation, field):
+    """A layer that may look anywhere; how much it enlarges follows from the shapes it gives."""
+    tensors = _tensors(operation.input)
+    probe = [(1, 48, 48, t.shape[-1]) if len(t.shape) == 4 else t.shape for t in tensors]
+    shape = operation.compute_output_shape(probe[0] if len(probe) == 1 else probe)
+    by = Fraction(shape[1], 48) if len(shape) == 4 and shape[1] else Fraction(1)
+    return _Field(field.factor * by, None)
+
+
+def _peak_bytes(model, fields):
+    """Most bytes alive at once per picture pixel: each tensor lives until its last reader ran."""
+    operations = _after_input(model)
+    last_reader = {id(t): n for n, op in enumerate(operations) for t in _tensors(op.input)}
+    alive, peak = {}, 0
+    for number, operation in enumerate(operations):
+        for tensor in _tensors(operation.output):
+            channels = tensor.shape[-1] if len(tensor.shape) == 4 else 0
+            alive[id(tensor)] = 4 * channels * float(fields[id(tensor)].factor) ** 2
+        peak = max(peak, sum(alive.values()))
+        alive = {key: v for key, v in alive.items() if last_reader.get(key, -1) > number}
+    return math.ceil(peak)

@@ -1,0 +1,218 @@
+"""One picture through one network: any mode, any depth, any size.
+
+`upscale` takes an array as `infer.image.load_image` gives it and returns the enlarged one in the
+same mode and number type. Grey runs as three equal channels and comes back grey. Alpha runs
+through the network like a grey picture; colours behind full transparency, which are arbitrary, are
+first replaced by the nearest visible ones, so that none of them bleeds into an edge.
+"""
+
+import functools
+
+import cv2
+import numpy as np
+import tensorflow as tf
+
+from infer import tiles
+from infer.memory import free_bytes
+from infer.reach import reach
+
+_LUMA = np.array(
+    [0.299, 0.587, 0.114], np.float32
+)  # BT.601, full range: weights sum to 1, so white is white
+_BUDGET_BYTES = 512 << 20
+_FLAT_PX = 5  # side of an all-white or all-black square whose middle the network may not tint
+
+
+def upscale(model, image, *, tile=None, overlap_px=None):
+    """Enlarge a picture.
+
+    Args:
+        model: A functional network from RGB to RGB with the 0..255 contract.
+        image: (H, W), (H, W, 2), (H, W, 3) or (H, W, 4), see `infer.image`; uint8, uint16, or
+            floats in 0..255.
+        tile: None: the whole picture in one run. A number: tiles of this side in px, each run
+            with a margin. ``"auto"``: the largest tile that fits in free memory.
+        overlap_px: The margin: px read around each tile. None: the network's receptive field
+            (tiles then equal one run), or 32 for a network that looks everywhere.
+
+    Returns:
+        The enlarged picture, mode and type as `image` (float32 for any float type); clipped to the
+        type's range, for floats to 0..255.
+
+    Raises:
+        ValueError: The model, the picture or an argument is not as said above.
+        MemoryError: Not even a small tile fits.
+    """
+    return Upscaler(model)(image, tile=tile, overlap_px=overlap_px)
+
+
+class Upscaler:
+    """A network made ready to enlarge many pictures.
+
+    Args:
+        model: As for `upscale`.
+        self_ensemble: Run each tile in its eight flips and rotations and average: slower by eight,
+            better by about 0.1 dB.
+    """
+
+    def __init__(self, model, *, self_ensemble=False):
+        self.reach = reach(model)
+        self._forward = _traced(model)
+        self._ensemble = self_ensemble
+
+    def __call__(self, image, *, tile=None, overlap_px=None, out=None, report=None):
+        """Enlarge a picture; see `upscale`.
+
+        Args:
+            image: The picture.
+            tile: See `upscale`.
+            overlap_px: See `upscale`.
+            out: Array of the result's shape and type to write to, for example a `numpy.memmap`.
+            report: Called with the number of picture pixels (of the input) done since last time.
+
+        Returns:
+            `out`, or a new array.
+        """
+        image = _checked(image)
+        shape, dtype = self.result(image)
+        if out is None:
+            out = np.empty(shape, dtype)
+        elif out.shape != shape or out.dtype != dtype:
+            raise ValueError(f"out must be {shape} {dtype}, got {out.shape} {out.dtype}")
+        if tile == "auto":
+            tile = self.fitting_tile(overlap_px)
+        grid = tiles.make_grid(image.shape[:2], self.reach, tile, overlap_px)
+        source = _without_hidden_colours(image)
+        target = out[..., None] if out.ndim == 2 else out
+
+        def write(y, x, block):
+            block = block[: target.shape[0] - y, : target.shape[1] - x]
+            target[y : y + block.shape[0], x : x + block.shape[1]] = _as_type(block, dtype)
+            if report:
+                report(block.shape[0] * block.shape[1] / self.reach.scale**2)
+
+        tiles.run(grid, lambda box: tiles.padded(source, box), self._enlarge, write)
+        return out
+
+    def result(self, image):
+        """Return shape and type of what `image` becomes."""
+        height, width, *channels = image.shape
+        dtype = image.dtype if image.dtype in (np.uint8, np.uint16) else np.dtype(np.float32)
+        return (height * self.reach.scale, width * self.reach.scale, *channels), dtype
+
+    def fitting_tile(self, overlap_px=None):
+        """Return the side in px of the largest tile that fits in free memory."""
+        margin = overlap_px
+        if margin is None:
+            margin = self.reach.radius_px or tiles.GLOBAL_OVERLAP_PX
+        budget = min(free_bytes() // 2, _BUDGET_BYTES)
+        side = int((budget / self.reach.bytes_per_px) ** 0.5) - 2 * margin
+        return max(32, side // 8 * 8)
+
+    def _enlarge(self, window):
+        """One tile: (h, w) or (h, w, C) of any type to (s·h, s·w, C) float32 in 0..255."""
+        pixels = window.astype(np.float32) / np.float32(257 if window.dtype == np.uint16 else 1)
+        pixels = pixels.reshape(*window.shape[:2], -1)
+        if pixels.shape[2] in (1, 3):
+            return self._colour(pixels)
+        colour = self._colour(pixels[..., :-1])
+        return np.concatenate([colour, self._alpha(pixels[..., -1:])], axis=2)
+
+    def _colour(self, pixels):
+        if pixels.shape[2] == 1:
+            answer = self._network(np.repeat(pixels, 3, axis=2)) @ _LUMA[:, None]
+        else:
+            answer = self._network(pixels)
+        return _keep_black_and_white(pixels, answer, self.reach.scale)
+
+    def _alpha(self, alpha):
+        """Enlarge alpha, between the least and the largest value around each pixel.
+
+        So opaque stays exactly opaque, and no halo appears where all is transparent.
+        """
+        scale = self.reach.scale
+        if alpha.min() == alpha.max():
+            return _repeated(alpha, scale)
+        answer = self._network(np.repeat(alpha, 3, axis=2)) @ _LUMA[:, None]
+        square = np.ones((3, 3), np.uint8)
+        low, high = (_repeated(f(alpha, square)[..., None], scale) for f in (cv2.erode, cv2.dilate))
+        return np.clip(answer, low, high)
+
+    def _network(self, pixels):
+        if not self._ensemble:
+            return self._forward(pixels[None])[0].numpy()
+        total = 0.0
+        for turns in range(4):
+            for step in (1, -1):
+                turned = np.rot90(pixels, turns)[:, ::step]
+                answer = self._forward(np.ascontiguousarray(turned)[None])[0].numpy()
+                total = total + np.rot90(answer[:, ::step], -turns)
+        return total / np.float32(8)
+
+
+def _traced(model):
+    """The network as a function of (1, H, W, 3) that does not retrace for another size."""
+    if hasattr(model, "traced"):
+        return model.traced
+    signature = [tf.TensorSpec((None, None, None, 3), tf.float32)]
+    return tf.function(functools.partial(model, training=False), input_signature=signature)
+
+
+def _checked(image):
+    image = np.asarray(image)
+    if image.ndim not in (2, 3) or (image.ndim == 3 and image.shape[2] not in (1, 2, 3, 4)):
+        raise ValueError(f"a picture must be (H, W) or (H, W, 1 to 4), got {image.shape}")
+    if 0 in image.shape:
+        raise ValueError(f"a picture must have pixels, got {image.shape}")
+    if image.dtype in (np.uint8, np.uint16):
+        return image
+    if not np.issubdtype(image.dtype, np.floating):
+        raise ValueError(f"a picture must be uint8, uint16 or floats, got {image.dtype}")
+    if not np.isfinite(image).all():
+        raise ValueError("the picture holds NaN or infinite values")
+    return image
+
+
+def _without_hidden_colours(image):
+    """Replace the colours of fully transparent pixels by those of the nearest visible ones."""
+    if image.ndim == 2 or image.shape[2] not in (2, 4):
+        return image
+    hidden = image[..., -1] == 0
+    if not hidden.any() or hidden.all():
+        return image
+    _, labels = cv2.distanceTransformWithLabels(
+        hidden.astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
+    )
+    visible = np.flatnonzero(~hidden)
+    of_label = np.zeros(labels.max() + 1, np.int64)
+    of_label[labels.ravel()[visible]] = visible
+    filled = image.copy()
+    flat = filled.reshape(-1, image.shape[2])
+    gone = np.flatnonzero(hidden)
+    flat[gone, :-1] = flat[of_label[labels.ravel()[gone]], :-1]
+    return filled
+
+
+def _keep_black_and_white(pixels, answer, scale):
+    """Give back pure white and black where all around is pure white or black.
+
+    Networks answer 254 or 1 there, which shows on a page or a cut-out.
+    """
+    square = np.ones((_FLAT_PX, _FLAT_PX), np.uint8)
+    for value in (0, 255):
+        flat = cv2.erode(np.all(pixels == value, axis=2).astype(np.uint8), square)
+        if flat.any():
+            answer = np.where(_repeated(flat[..., None], scale), np.float32(value), answer)
+    return answer
+
+
+def _repeated(plane, scale):
+    return plane.repeat(scale, axis=0).repeat(scale, axis=1)
+
+
+def _as_type(block, dtype):
+    """Clip 0..255 to the range of a type; whole numbers are rounded."""
+    block = np.clip(block, 0, 255)
+    if dtype == np.uint16:
+        return np.rint(block * np.float32(257)).astype(np.uint16)
+    return np.rint(block).astype(np.uint8) if dtype == np.uint8 else block
