@@ -6,6 +6,7 @@ before it touches the network, and maps the older layout with tensorflow-addons'
 normalisation onto `WeightNormConv2D`.
 """
 
+import itertools
 import json
 import os
 from pathlib import Path
@@ -59,7 +60,7 @@ def load(model, path):
     path = Path(path)
     with _open(path) as file:
         group = file.get("model_weights", file)
-        if "layer_names" in group.attrs:
+        if _text_list(group, "layer_names"):
             _load_keras2(model, group, path)
             return
         tensors = _tensors(file)
@@ -133,24 +134,34 @@ def _first_ten(names):
 
 
 def _load_keras2(model, group, path):
-    """Read the Keras 2 layout: groups of tensors, matched with the layers by their order."""
-    groups = [group[name] for name in group.attrs["layer_names"]]
-    groups = [g for g in groups if len(g.attrs["weight_names"])]
+    """Read the Keras 2 layout: groups of tensors, matched with the layers by name or order."""
+    groups = [group[name] for name in _text_list(group, "layer_names")]
+    groups = [g for g in groups if _text_list(g, "weight_names")]
     layers = [layer for layer in model.layers if layer.weights]
-    matched = list(zip(layers, groups, strict=False))
-    values = [_keras2_values(layer, source) for layer, source in matched]
+    matched = _matched(layers, groups)
+    values = {layer: _keras2_values(layer, source) for layer, source in matched if layer and source}
     compare(
         path,
         {f"{layer.name}/{i}": w.shape for layer in layers for i, w in enumerate(layer.weights)},
-        {
-            f"{layer.name}/{i}": v.shape
-            for (layer, _), vs in zip(matched, values, strict=True)
-            for i, v in enumerate(vs)
-        }
-        | {g.name: "a layer too many" for g in groups[len(layers) :]},
+        {f"{layer.name}/{i}": v.shape for layer, vs in values.items() for i, v in enumerate(vs)}
+        | {source.name: "a layer too many" for layer, source in matched if not layer},
     )
-    for layer, arrays in zip(layers, values, strict=True):
+    for layer, arrays in values.items():
         layer.set_weights(arrays)
+
+
+def _matched(layers, groups):
+    """Pairs of a layer and its group of tensors; None stands for what has no partner.
+
+    keras-vggface named its layers, and so does `model.vggface`, with ``/`` as ``_``; its
+    classifier is not part of our network. All other files are matched by order.
+    """
+    of_name = {g.name.split("model_weights/")[-1].strip("/").replace("/", "_"): g for g in groups}
+    of_name.pop("classifier", None)
+    if sum(layer.name in of_name for layer in layers) * 2 <= len(layers):
+        return list(itertools.zip_longest(layers, groups))
+    pairs = [(layer, of_name.pop(layer.name, None)) for layer in layers]
+    return pairs + [(None, source) for source in of_name.values()]
 
 
 def _keras2_values(layer, source):
@@ -160,14 +171,27 @@ def _keras2_values(layer, source):
     magnitude is still that of the kernel. A plain convolution in the file is one as well.
     """
     named = {
-        _text(name).split("/")[-1].split(":")[0]: source[name][()]
-        for name in source.attrs["weight_names"]
+        name.split("/")[-1].split(":")[0]: source[name][()]
+        for name in _text_list(source, "weight_names")
     }
     has_magnitude = named.pop("initialized", True) and "g" in named
     if not isinstance(layer, WeightNormConv2D) or "kernel" not in named:
         return list(named.values())
     norm = np.sqrt(np.sum(np.square(named["kernel"]), axis=(0, 1, 2)))
     return [named["g"] if has_magnitude else norm, named["kernel"], named["bias"]]
+
+
+def _text_list(group, name):
+    """Names in an attribute; Keras 2 split long ones into ``name0``, ``name1``, …."""
+    parts = (
+        [name]
+        if name in group.attrs
+        else sorted(
+            (a for a in group.attrs if a.removeprefix(name).isdigit()),
+            key=lambda a: int(a[len(name) :]),
+        )
+    )
+    return [_text(text) for part in parts for text in group.attrs[part]]
 
 
 def _text(name):
