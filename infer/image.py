@@ -8,7 +8,6 @@ turned into sRGB, so that whoever reads the array need not know of them.
 
 import contextlib
 import io
-import os
 import struct
 import threading
 from dataclasses import dataclass, field
@@ -18,14 +17,13 @@ import numpy as np
 from PIL import ExifTags, Image, ImageCms, UnidentifiedImageError
 
 from infer import png, tiff
+from infer.encode import check_quality, check_writable, encode, whole_file
 
 MAX_MEGAPIXELS = 256
 """Pictures larger than this are refused unless the caller raises the limit."""
 
 READABLE = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".bmp", ".gif"})
-WRITABLE = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".bmp"})
 
-_LONGEST_PX = {".jpg": 65500, ".jpeg": 65500, ".webp": 16383}
 _KEPT_TAGS = (  # of IFD0; the others describe how the old file was laid out
     ExifTags.Base.ImageDescription,
     ExifTags.Base.Make,
@@ -48,7 +46,6 @@ _UPRIGHT = {  # EXIF orientation → how the stored pixels are turned to stand u
     7: lambda p: p[::-1, ::-1].swapaxes(0, 1),
     8: lambda p: p[:, ::-1].swapaxes(0, 1),
 }
-_JPEG_OPTIONS = {"subsampling": 0}  # full colour: half of it would undo part of the network's work
 _open_lock = threading.Lock()
 
 
@@ -113,67 +110,96 @@ def read_picture(path, *, max_megapixels=MAX_MEGAPIXELS):
     path = Path(path)
     data = path.read_bytes()
     if not data:
-        raise ValueError(f"{path} is empty (zero bytes)")
+        raise ValueError(f"{path} is empty")
+    with _named_errors(path):
+        return _decode(data, max_megapixels)
+
+
+def picture_size(path):
+    """Return (height, width) of the stored pixels from a picture file's header.
+
+    Raises:
+        ValueError: It is no picture.
+        OSError: It cannot be read.
+    """
+    with _named_errors(path), Path(path).open("rb") as file:
+        width, height = _size(file)
+        return height, width
+
+
+@contextlib.contextmanager
+def _named_errors(path):
+    """Turn what decoders raise into a `ValueError` that names the file."""
     try:
-        return _decode(path, data, max_megapixels)
+        yield
     except UnidentifiedImageError as error:
         raise ValueError(f"{path} is not a picture, or of a kind that is not supported") from error
-    except (OSError, SyntaxError, struct.error, EOFError) as error:
+    except (ValueError, SyntaxError, struct.error, EOFError) as error:
+        raise ValueError(f"{path}: {error}") from error
+    except OSError as error:
+        if error.errno:  # of the file system; decoders give none
+            raise
         raise ValueError(f"{path} is damaged or cut short: {error}") from error
 
 
-def _decode(path, data, max_megapixels):
-    width, height = _size(data)
+def _decode(data, max_megapixels):
+    width, height = _size(io.BytesIO(data))
     if width * height > max_megapixels * 1e6:
         raise ValueError(
-            f"{path} has {width * height / 1e6:.0f} megapixels, more than the limit of "
+            f"{width * height / 1e6:.0f} megapixels are more than the limit of "
             f"{max_megapixels:g}; raise it if the picture is meant to be that large"
         )
     deep = tiff.read_deep(data) if tiff.is_tiff(data) else None
     picture, exif = _from_tiff(data, *deep) if deep else _from_pillow(data)
-    turn = _UPRIGHT.get(exif.get(int(ExifTags.Base.Orientation)), lambda p: p)
+    turn = _UPRIGHT.get(exif.get(ExifTags.Base.Orientation, 1), lambda p: p)
     picture.pixels = np.ascontiguousarray(turn(picture.pixels))
     picture.exif = _kept_exif(exif, picture.pixels.shape)
     return picture
 
 
-def _size(data):
+def _size(file):
     """Width and height from the header, without decoding."""
-    if tiff.is_tiff(data):
-        return tiff.read_size(data)
-    with _open(data) as image:
+    is_tiff = tiff.is_tiff(file.read(4))
+    file.seek(0)
+    if is_tiff:
+        return tiff.read_size(file)
+    with _open(file) as image:
         return image.size
 
 
 @contextlib.contextmanager
-def _open(data):
-    """Open an encoded picture in Pillow, whose own size limit is replaced by ours."""
+def _open(file):
+    """Open a picture in Pillow, whose own size limit is replaced by ours."""
     with _open_lock:
         limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
         try:
-            image = Image.open(io.BytesIO(data))
+            image = Image.open(file)
         finally:
             Image.MAX_IMAGE_PIXELS = limit
     with image:
         yield image
 
 
-def _from_tiff(data, pixels, icc):
+def _from_tiff(data, pixels, icc, pages):
     exif = Image.Exif()
-    exif.load(data)
-    return Picture(pixels, icc=icc), exif
+    with contextlib.suppress(struct.error):  # a BigTIFF's tags, which Pillow does not read here
+        exif.load(data)
+    return Picture(pixels, icc=icc, notes=_first_of(pages)), exif
+
+
+def _first_of(pages):
+    return [f"has {pages} frames or pages: only the first is used"] if pages > 1 else []
 
 
 def _from_pillow(data):
-    with _open(data) as image:
+    with _open(io.BytesIO(data)) as image:
         image.load()  # finds a file that is cut short; OpenCV below would not
         picture = Picture(np.empty(0), icc=image.info.get("icc_profile") or b"")
         if png.is_deep(data):
             picture.pixels = png.read_deep(data)
         else:
             picture.pixels = _pixels(image, picture)
-        if getattr(image, "n_frames", 1) > 1:
-            picture.notes.append(f"has {image.n_frames} frames or pages: only the first is used")
+        picture.notes += _first_of(getattr(image, "n_frames", 1))
         return picture, image.getexif()
 
 
@@ -203,9 +229,9 @@ def _to_srgb(image, picture):
     )
     picture.icc = b""
     target = ImageCms.createProfile("sRGB")
-    return ImageCms.applyTransform(
-        image, ImageCms.buildTransform(profile, target, image.mode, "RGB")
-    )
+    transform = ImageCms.buildTransform(profile, target, image.mode, "RGB")
+    converted = ImageCms.applyTransform(image, transform)
+    return image.convert("RGB") if converted is None else converted
 
 
 def _kept_exif(exif, shape):
@@ -224,19 +250,6 @@ def _kept_exif(exif, shape):
     return kept.tobytes() if len(kept) else b""
 
 
-def check_writable(path, height, width):
-    """Raise `ValueError` if `path`'s format is not known or cannot hold so large a picture."""
-    suffix = Path(path).suffix.lower()
-    if suffix not in WRITABLE:
-        raise ValueError(f"cannot write {path}: its name must end in {', '.join(sorted(WRITABLE))}")
-    longest = _LONGEST_PX.get(suffix)
-    if longest and max(height, width) > longest:
-        raise ValueError(
-            f"{path}: {suffix[1:]} holds at most {longest} px a side, not {width} × {height}; "
-            "write a PNG or TIFF"
-        )
-
-
 def write_picture(path, picture, *, quality=95):
     """Write a picture file; it appears whole or not at all.
 
@@ -251,50 +264,6 @@ def write_picture(path, picture, *, quality=95):
     """
     path = Path(path)
     check_writable(path, *picture.pixels.shape[:2])
-    if not 1 <= quality <= 100:
-        raise ValueError(f"quality must be 1..100, got {quality}")
-    partial = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.partial")
-    try:
-        with partial.open("wb") as file:
-            _encode(file, path.suffix.lower(), picture, quality)
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
-
-
-def _encode(file, suffix, picture, quality):
-    pixels = _fit(picture, suffix)
-    if suffix == ".png":
-        png.write(file, pixels, picture.exif, picture.icc)
-    elif suffix in (".tif", ".tiff"):
-        tiff.write(file, pixels, picture.exif, picture.icc)
-    elif suffix == ".bmp":
-        Image.fromarray(pixels).save(file, "BMP")
-    else:
-        name, special = ("WebP", {"method": 4}) if suffix == ".webp" else ("JPEG", _JPEG_OPTIONS)
-        tags = {"icc_profile": picture.icc, "exif": picture.exif}
-        Image.fromarray(pixels).save(file, name, quality=quality, **tags, **special)
-
-
-def _fit(picture, suffix):
-    """Pixels as the format can hold them, with a note on what is lost."""
-    pixels = picture.pixels
-    if suffix not in (".tif", ".tiff") and pixels.dtype == np.float32:
-        pixels = np.rint(np.clip(pixels, 0, 255) * 257).astype(np.uint16)
-    if suffix in (".png", ".tif", ".tiff"):
-        return pixels
-    if pixels.dtype == np.uint16:
-        picture.notes.append(f"{suffix[1:]} holds 8 bits a sample: rounded")
-        pixels = ((pixels.astype(np.uint32) + 128) // 257).astype(np.uint8)
-    if pixels.ndim == 3 and pixels.shape[2] in (2, 4) and suffix != ".webp":
-        picture.notes.append(f"{suffix[1:]} has no transparency: put on white")
-        return _on_white(pixels)
-    if pixels.ndim == 3 and pixels.shape[2] == 2:
-        return pixels[..., [0, 0, 0, 1]]
-    return pixels
-
-
-def _on_white(pixels):
-    alpha = pixels[..., -1:] / np.float32(255)
-    colour = np.rint(pixels[..., :-1] * alpha + 255 * (1 - alpha)).astype(np.uint8)
-    return colour[..., 0] if colour.shape[2] == 1 else colour
+    check_quality(quality)
+    with whole_file(path) as file:
+        encode(file, path.suffix, picture, quality)

@@ -27,15 +27,15 @@ def is_tiff(data):
     return data[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
 
-def read_size(data):
-    """Return (width, height) of a TIFF's first page.
+def read_size(file):
+    """Return (width, height) of the first page of an open TIFF.
 
     Raises:
         ValueError: There is no whole first page.
     """
     try:
-        with tifffile.TiffFile(io.BytesIO(data)) as file:
-            return file.pages.first.imagewidth, file.pages.first.imagelength
+        with tifffile.TiffFile(file) as pages:
+            return pages.pages.first.imagewidth, pages.pages.first.imagelength
     except (tifffile.TiffFileError, IndexError, struct.error) as error:
         raise ValueError(f"not a whole TIFF: {error}") from error
 
@@ -47,8 +47,8 @@ def read_deep(data):
         data: The file.
 
     Returns:
-        ``(pixels, icc)``, or None if the samples are 8-bit or smaller. Pixels are uint16, or
-        float32 in 0..255; (H, W), (H, W, 2), (H, W, 3) or (H, W, 4), not yet turned upright.
+        ``(pixels, icc, number of pages)``, or None if the samples are 8-bit or smaller. Pixels are
+        uint16, or float32 in 0..255; (H, W) or (H, W, 2 | 3 | 4), not yet turned upright.
 
     Raises:
         ValueError: It is cut short, of a kind that is not supported, or holds NaN.
@@ -61,13 +61,14 @@ def read_deep(data):
             _check(page, len(data))
             pixels = _pixels(page, data)
             icc = page.tags[34675].value if 34675 in page.tags else b""
+            count = len(file.pages)
     except tifffile.TiffFileError as error:
         raise ValueError(f"not a whole TIFF: {error}") from error
     if page.photometric == tifffile.PHOTOMETRIC.MINISWHITE:
         pixels = np.iinfo(np.uint16).max - pixels if pixels.dtype == np.uint16 else 255 - pixels
     if page.extrasamples[:1] == (_ASSOCIATED,):
         pixels = _straight(pixels)
-    return pixels, icc
+    return pixels, icc, count
 
 
 def _check(page, size):
