@@ -5,15 +5,26 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from PIL import Image
 
 GOLDEN = Path(__file__).parent / "golden"
 SHARED = Path(__file__).parents[2] / "shared"
 
 
+# Needed for results equal bit for bit; says why in train/__main__.py.
+tf.config.threading.set_inter_op_parallelism_threads(1)
+
+
 @pytest.fixture(autouse=True)
 def _seeded():
-    keras.utils.set_random_seed(7)
+    start_anew(7)
+
+
+def start_anew(seed):
+    """Seed everything and forget layer names, as a new process does."""
+    keras.backend.clear_session()
+    keras.utils.set_random_seed(seed)
 
 
 @pytest.fixture

@@ -108,6 +108,9 @@ class Trainer:
                 self._last.save(self.step)
                 self.report(f"interrupted at step {self.step}; the same command goes on from there")
                 raise
+        if self.step < steps:
+            self._last.save(self.step)
+            self.report(f"the training data ended at step {self.step} of {steps}")
 
     def train_step(self, lr, hr):
         """Make one update. Takes float32 batches in 0..255, returns one loss per `loss_names`."""
@@ -154,7 +157,8 @@ class Trainer:
     def _evaluate_and_log(self, log, valid_dataset, evaluate_every, save_best_only):
         count = (self.step - 1) % evaluate_every + 1
         means = (self.checkpoint.loss_sums / count).numpy().tolist()
-        self.checkpoint.loss_sums.assign(tf.zeros_like(self.checkpoint.loss_sums))
+        if count == evaluate_every:
+            self.checkpoint.loss_sums.assign(tf.zeros_like(self.checkpoint.loss_sums))
         numbers = dict(zip(self.loss_names, means, strict=True))
         numbers["learning_rate"] = float(self.checkpoint.optimizer.learning_rate)
         if valid_dataset is not None:
