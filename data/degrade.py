@@ -1,11 +1,13 @@
-"""Degradations that make training inputs from clean pictures.
+"""Degradations that make training inputs from clean pictures: sizes, noises, blurs, aliasing.
 
-`imresize` is MATLAB's: every super-resolution benchmark was made with it, and any other bicubic
-costs decibels.
+What is drawn by chance takes a `numpy.random.Generator`; nothing is rounded or clipped before
+`to_uint8`. Scratches are in `data.scratches`. `imresize` is MATLAB's: every super-resolution
+benchmark was made with it, and any other bicubic costs decibels.
 """
 
 import math
 
+import cv2
 import numpy as np
 
 
@@ -74,3 +76,123 @@ def _cubic(x):
     near = 1.5 * x**3 - 2.5 * x**2 + 1
     far = -0.5 * x**3 + 2.5 * x**2 - 4 * x + 2
     return np.where(x <= 1, near, np.where(x <= 2, far, 0.0))
+
+
+def gaussian_noise(picture, sigma, random):
+    """Add normal noise, independent for each pixel and channel.
+
+    Args:
+        picture: (H, W, C) in 0..255.
+        sigma: Standard deviation in grey levels.
+        random: `numpy.random.Generator`.
+
+    Returns:
+        (H, W, C) float64, not clipped.
+    """
+    return picture + sigma * random.standard_normal(picture.shape)
+
+
+def poisson_noise(picture, peak, random):
+    """Shot noise: counts of a sensor that catches `peak` photons where the picture is 255.
+
+    Args and returns as `gaussian_noise`; the variance is ``255 · picture / peak``.
+    """
+    return random.poisson(picture * (peak / 255.0)) * (255.0 / peak)
+
+
+def salt_and_pepper(picture, amount, random, *, salt_vs_pepper=0.5):
+    """Replace values by 255 or 0, independently for each pixel and channel.
+
+    Args:
+        picture: (H, W, C) in 0..255.
+        amount: Share of values replaced, 0..1.
+        random: `numpy.random.Generator`.
+        salt_vs_pepper: Share of 255 among them.
+
+    Returns:
+        (H, W, C) float64.
+    """
+    replaced = random.random(picture.shape) < amount
+    salt = random.random(picture.shape) < salt_vs_pepper
+    return np.where(replaced, np.where(salt, 255.0, 0.0), picture)
+
+
+def gaussian_kernel(size, sigma):
+    """Return the (size, size) kernel of MATLAB's ``fspecial("gaussian", size, sigma)``."""
+    x = np.arange(size) - (size - 1) / 2
+    kernel = np.exp(-(x**2 + x[:, None] ** 2) / (2 * sigma**2))
+    return kernel / kernel.sum()
+
+
+def motion_kernel(length_px, angle_deg):
+    """Kernel of a straight motion: MATLAB's ``fspecial("motion", length, angle)``.
+
+    Args:
+        length_px: Length of the motion, at least 1.
+        angle_deg: Its direction, counter-clockwise from the right.
+
+    Returns:
+        Kernel with odd sides, no larger than the line needs; its sum is 1.
+    """
+    half = (max(1, length_px) - 1) / 2
+    angle = math.radians(angle_deg % 180)
+    cos, sin = math.cos(angle), math.sin(angle)
+    sign = -1 if cos < 0 else 1
+    slack = max(1, length_px) * np.finfo(float).eps  # an end on a pixel's edge takes no pixel more
+    columns = np.arange(0, int(half * cos + sign - slack) + sign, sign)
+    rows = np.arange(int(half * sin + 1 - slack) + 1)[:, None]
+    across = rows * cos - columns * sin
+    beyond = (np.hypot(columns, rows) >= half) & (np.abs(across) <= 1)
+    along = np.abs((columns + across * sin) / cos)
+    across = np.where(beyond, np.hypot(across, half - along), across)
+    quarter = np.maximum(0, 1 + np.finfo(float).eps - np.abs(across))
+    height, width = quarter.shape
+    kernel = np.zeros((2 * height - 1, 2 * width - 1))
+    kernel[:height, :width] = quarter[::-1, ::-1]
+    kernel[height - 1 :, width - 1 :] = quarter
+    kernel /= kernel.sum()
+    return kernel[::-1] if cos > 0 else kernel
+
+
+def blur(picture, kernel):
+    """Correlate a picture with a kernel; the border is mirrored without the edge pixel.
+
+    Args:
+        picture: (H, W, C) in 0..255.
+        kernel: (h, w), sides odd; its sum is 1.
+
+    Returns:
+        (H, W, C) float64, not rounded.
+    """
+    return cv2.filter2D(picture.astype(np.float64), -1, kernel, borderType=cv2.BORDER_REFLECT_101)
+
+
+ALIAS_METHODS = {"nearest": cv2.INTER_NEAREST, "bicubic": cv2.INTER_CUBIC}
+
+
+def alias(picture, scale=0.3, method="nearest"):
+    """Shrink without a low-pass filter and enlarge back, so that edges become stairs.
+
+    Args:
+        picture: (H, W, C) in 0..255.
+        scale: Share of each side that is kept; the small size is ``ceil(scale · size)``.
+        method: "nearest", or "bicubic" (a = -0.75) for softer stairs with rings.
+
+    Returns:
+        (H, W, C) float64, not clipped.
+
+    Raises:
+        ValueError: There is no such method.
+    """
+    if method not in ALIAS_METHODS:
+        raise ValueError(f"method must be one of {', '.join(ALIAS_METHODS)}, got {method!r}")
+    height, width = picture.shape[:2]
+    small = (math.ceil(scale * width), math.ceil(scale * height))
+    interpolation = ALIAS_METHODS[method]
+    low = cv2.resize(picture.astype(np.float64), small, interpolation=interpolation)
+    return cv2.resize(low, (width, height), interpolation=interpolation)
+
+
+def to_uint8(picture):
+    """Round and clip to uint8, as a file would hold it."""
+    return np.clip(np.rint(picture), 0, 255).astype(np.uint8)
