@@ -1,15 +1,16 @@
 """Command line: ``python -m infer upscale photo.jpg -o big.png``, and more: see ``--help``.
 
 Each command is a line of `COMMANDS`: a function that adds its options and one that runs it. Only
-the latter imports what takes time, so that ``--help`` answers at once.
+the latter imports what takes time, so that ``--help`` answers at once. Commands that need `data`
+are here; the others in `infer.commands`.
 """
 
 import argparse
-import contextlib
 import json
-import os
 import sys
 from pathlib import Path
+
+from infer import commands
 
 
 def main(arguments=None):
@@ -38,83 +39,16 @@ def parser():
     return top
 
 
-def load_tensorflow():
-    """Import TensorFlow without the lines its C++ part writes to stderr while it starts."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    with _stderr_closed():
-        import tensorflow  # noqa: F401
-
-
-@contextlib.contextmanager
-def _stderr_closed():
-    sys.stderr.flush()
-    kept = os.dup(2)
-    with open(os.devnull, "wb") as nowhere:
-        os.dup2(nowhere.fileno(), 2)
-    try:
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-
-
-def _model_option(command):
-    command.add_argument(
-        "--model", metavar="NAME_OR_FILE", help="bundled network or weight file (has a default)"
-    )
-
-
-def _tile_options(command):
-    group = command.add_argument_group("memory")
-    group.add_argument(
-        "--tile",
-        type=lambda text: text if text == "auto" else None if text == "none" else int(text),
-        default="auto",
-        metavar="PX",
-        help="side of a tile; auto (default): what fits in memory; none: no tiles",
-    )
-    group.add_argument("--overlap-px", type=int, metavar="PX", help="px read around each tile")
-
-
-def _load(name_or_path):
-    load_tensorflow()
-    from infer.weights import DEFAULT, load_model
-    from model.layers import fold_weight_norm
-
-    return fold_weight_norm(load_model(name_or_path or DEFAULT))
-
-
-def _add_upscale(command):
-    command.add_argument("picture", help="file to enlarge")
-    command.add_argument("-o", "--out", required=True, help="file to write")
-    _model_option(command)
-    _tile_options(command)
-
-
-def _upscale(options):
-    model = _load(options.model)
-    from infer.image import read_picture, write_picture
-    from infer.upscale import upscale
-
-    picture = read_picture(options.picture)
-    picture.pixels = upscale(
-        model, picture.pixels, tile=options.tile, overlap_px=options.overlap_px
-    )
-    write_picture(options.out, picture)
-    for note in picture.notes:
-        print(f"{options.picture}: {note}", file=sys.stderr)
-
-
 def _add_evaluate(command):
-    _model_option(command)
+    commands.add_model(command)
     command.add_argument("--hr", required=True, metavar="DIR", help="HR pictures")
     command.add_argument("--lr", metavar="DIR", help="LR pictures (else made by MATLAB's bicubic)")
     command.add_argument("--json", metavar="FILE", help="also write the table as JSON")
-    _tile_options(command)
+    commands.add_tile(command)
 
 
 def _evaluate(options):
-    model = _load(options.model)
+    model = commands.load(options.model)
     from data.degrade import imresize
     from infer import evaluate
     from infer.upscale import Upscaler
@@ -174,7 +108,7 @@ def _add_weights(command):
 
 
 def _weights(options):
-    load_tensorflow()
+    commands.load_tensorflow()
     from infer import weights
 
     if options.rebuild:
@@ -183,7 +117,7 @@ def _weights(options):
 
 
 COMMANDS = {
-    "upscale": ("Enlarge a picture.", _add_upscale, _upscale),
+    "upscale": ("Enlarge pictures.", commands.add_upscale, commands.upscale),
     "evaluate": ("Score a network on a folder of pictures.", _add_evaluate, _evaluate),
     "weights": ("List the bundled networks.", _add_weights, _weights),
 }

@@ -109,8 +109,6 @@ def read_picture(path, *, max_megapixels=MAX_MEGAPIXELS):
     """
     path = Path(path)
     data = path.read_bytes()
-    if not data:
-        raise ValueError(f"{path} is empty")
     with _named_errors(path):
         return _decode(data, max_megapixels)
 
@@ -159,9 +157,11 @@ def _decode(data, max_megapixels):
 
 def _size(file):
     """Width and height from the header, without decoding."""
-    is_tiff = tiff.is_tiff(file.read(4))
+    start = file.read(4)
     file.seek(0)
-    if is_tiff:
+    if not start:
+        raise ValueError("the file is empty")
+    if tiff.is_tiff(start):
         return tiff.read_size(file)
     with _open(file) as image:
         return image.size

@@ -1,0 +1,184 @@
+"""The commands of ``python -m infer`` that need no data sets: their options, and what they do.
+
+Nothing here imports what takes time before a command runs.
+"""
+
+import contextlib
+import os
+import signal
+import sys
+from pathlib import Path
+
+
+def load_tensorflow():
+    """Import TensorFlow without the lines its C++ part writes to stderr while it starts."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    with _stderr_closed():
+        import tensorflow  # noqa: F401
+
+
+@contextlib.contextmanager
+def _stderr_closed():
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with open(os.devnull, "wb") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+
+
+def add_model(command):
+    """Add ``--model``."""
+    command.add_argument(
+        "--model", metavar="NAME_OR_FILE", help="bundled network or weight file (has a default)"
+    )
+
+
+def add_tile(command):
+    """Add the options on tiles."""
+    group = command.add_argument_group("memory")
+    group.add_argument(
+        "--tile",
+        type=lambda text: text if text == "auto" else None if text == "none" else int(text),
+        default="auto",
+        metavar="PX",
+        help="side of a tile; auto (default): what fits in memory; none: no tiles",
+    )
+    group.add_argument("--overlap-px", type=int, metavar="PX", help="px read around each tile")
+
+
+def load(name_or_path):
+    """Load a network for inference: None is the default one; weight normalisation is folded."""
+    load_tensorflow()
+    from infer.weights import DEFAULT, load_model
+    from model.layers import fold_weight_norm
+
+    return fold_weight_norm(load_model(name_or_path or DEFAULT))
+
+
+def add_upscale(command):
+    """Add the options of ``upscale``."""
+    command.add_argument("pictures", nargs="+", help="files, folders or patterns such as '*.jpg'")
+    command.add_argument("-o", "--out", required=True, help="file to write, or folder")
+    add_model(command)
+    _folder_options(command)
+    _quality_options(command)
+    add_tile(command)
+
+
+def _folder_options(command):
+    group = command.add_argument_group("files")
+    group.add_argument("--suffix", default="", help="put at the end of names, such as -x4")
+    group.add_argument("--format", choices=["png", "jpg", "tif", "webp", "bmp"], help="of results")
+    group.add_argument("--quality", type=int, default=95, help="of JPEG and WebP (default 95)")
+    group.add_argument("--overwrite", action="store_true", help="replace originals, others' files")
+    group.add_argument("--workers", type=int, default=2, help="threads for files (default 2)")
+    group.add_argument(
+        "--max-megapixels", type=float, default=256, help="refuse larger pictures (default 256)"
+    )
+
+
+def _quality_options(command):
+    group = command.add_argument_group("network")
+    group.add_argument(
+        "--self-ensemble", action="store_true", help="mean of 8 flips and turns: 8 times slower"
+    )
+    group.add_argument(
+        "--blend", nargs=3, metavar=("A", "B", "SHARE"), help="network between A (0) and B (1)"
+    )
+    group.add_argument(
+        "--half", action="store_true", help="half precision, if that is faster on this device"
+    )
+
+
+def upscale(options):
+    """Enlarge pictures; returns the exit status."""
+    from infer import batch, jobs
+    from infer.encode import check_quality
+
+    check_quality(options.quality)
+    sources, many = jobs.find_sources(options.pictures)
+    ending = options.format and f".{options.format}"
+    todo = jobs.jobs_for(
+        sources,
+        many,
+        options.out,
+        suffix=options.suffix,
+        ending=ending,
+        overwrite=options.overwrite,
+    )
+    in_folder = todo[0].target != Path(options.out)
+    if in_folder:
+        Path(options.out).mkdir(parents=True, exist_ok=True)
+        jobs.remove_leftovers(Path(options.out))
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    model = _network(options)
+    from tqdm import tqdm
+
+    from infer.upscale import Upscaler
+
+    outcome = batch.run(
+        todo,
+        Upscaler(model, self_ensemble=options.self_ensemble),
+        _settings(options, model),
+        in_folder=in_folder,
+        report=lambda sentence: tqdm.write(sentence, file=sys.stderr),
+    )
+    return _conclude(outcome, in_folder)
+
+
+def _settings(options, model):
+    from infer.batch import Settings, fingerprint
+
+    choices = [options.self_ensemble, options.half, options.overlap_px, options.quality]
+    return Settings(
+        key=f"{fingerprint(model)} {choices}",
+        tile=options.tile,
+        overlap_px=options.overlap_px,
+        quality=options.quality,
+        overwrite=options.overwrite,
+        max_megapixels=options.max_megapixels,
+        workers=options.workers,
+    )
+
+
+def _network(options):
+    if options.model and options.blend:
+        raise ValueError("give --model or --blend, not both")
+    if options.blend:
+        a, b, share = options.blend
+        networks = load(a), load(b)
+        from infer.variants import blend
+
+        model = blend(*networks, _number(share, "the share of --blend"))
+    else:
+        model = load(options.model)
+    if options.half:
+        from infer.variants import half_if_faster
+
+        model, sentence = half_if_faster(model)
+        print(sentence, file=sys.stderr)
+    return model
+
+
+def _number(text, what):
+    try:
+        return float(text)
+    except ValueError:
+        raise ValueError(f"{what} must be a number, got {text!r}") from None
+
+
+def _conclude(outcome, in_folder):
+    """Print what became of the run; returns the exit status."""
+    if in_folder:
+        print(
+            f"{outcome.done} done, {outcome.skipped} skipped (done before), "
+            f"{len(outcome.failures)} failed"
+        )
+    for source, sentence in outcome.failures:
+        about = "" if str(source) in sentence else f"{source}: "
+        print(f"error: {about}{sentence}", file=sys.stderr)
+    return 1 if outcome.failures else 0
