@@ -1,63 +1,25 @@
-"""Recognise PyTorch networks by the names and shapes of their tensors, and put them into ours.
+"""Recognise PyTorch networks by the names and shapes of their tensors.
 
 One function a network, from a dict of tensors to `Recognised` or None. Names are first brought to
 one style per network; what differs in meaning (0..1 pictures, the pixel shuffle's channel order,
-mean and colour order) is folded into the tensors themselves, still in PyTorch's layout. Then
-every layer takes its tensors by name, after every name and shape was compared.
+mean and colour order) is folded into the tensors themselves, still in PyTorch's layout.
 """
 
 import contextlib
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 
-import keras
 import numpy as np
 
-from model import weight_file
+from infer.recognised import Recognised, count_blocks, renamed, shuffle_order
 from model.edsr import edsr
 from model.esrgan import rrdb_net
 from model.layers import DIV2K_RGB_MEAN
+from model.lpips import lpips
+from model.restormer import restormer
+from model.vggface import vggface
 
-_LEAVES = {
-    "kernel": "weight",
-    "gamma": "weight",
-    "beta": "bias",
-    "moving_mean": "running_mean",
-    "moving_variance": "running_var",
-}
 _RGB_MEAN = np.array(DIV2K_RGB_MEAN) / 255
-
-
-def _by_name(model, tensors):
-    """Pair layers with tensor prefixes: a layer's name is the prefix with dots as underscores."""
-    prefixes = {name.rpartition(".")[0] for name in tensors}
-    of_layer = {prefix.replace(".", "_"): prefix for prefix in prefixes}
-    return [(layer, of_layer.get(layer.name, layer.name)) for layer in model.layers]
-
-
-@dataclass(frozen=True)
-class Recognised:
-    """A network found in a file.
-
-    Args:
-        name: What the network is called, for messages.
-        builder: Function of this library that builds it.
-        arguments: Its arguments, as read from the tensors.
-        tensors: The tensors, names in one style.
-        fold: From tensors and the builder's arguments to tensors whose values mean what ours mean.
-        pair: From model and tensors to pairs of a layer and the prefix of its tensors' names.
-        guessed: What the file cannot say, and what is taken instead; empty if nothing.
-    """
-
-    name: str
-    builder: Callable
-    arguments: dict
-    tensors: dict
-    fold: Callable = lambda tensors, arguments: tensors
-    pair: Callable = _by_name
-    guessed: str = ""
 
 
 def recognise(tensors):
@@ -78,71 +40,6 @@ def recognise(tensors):
     return None
 
 
-def build(recognised, path, arguments=None):
-    """Build a recognised network with its tensors in it.
-
-    Args:
-        recognised: What `recognise` returned.
-        path: The file, for messages.
-        arguments: Builder's arguments that replace the recognised ones, or None.
-
-    Raises:
-        ValueError: Tensors are missing, unexpected or of another shape.
-    """
-    model = recognised.builder(**recognised.arguments | (arguments or {}))
-    tensors = recognised.tensors
-    places = {
-        f"{prefix}.{_LEAVES.get(weight.name, weight.name)}": (layer, weight)
-        for layer, prefix in recognised.pair(model, tensors)
-        for weight in layer.weights
-    }
-    weight_file.compare(
-        path,
-        {name: _torch_shape(layer, weight) for name, (layer, weight) in places.items()},
-        {name: tensor.shape for name, tensor in tensors.items()},
-    )
-    tensors = recognised.fold(tensors, model.built_by.arguments)
-    for name, (layer, weight) in places.items():
-        axes = _keras_axes(layer, weight)
-        weight.assign(tensors[name].transpose(axes) if axes else tensors[name])
-    return model
-
-
-def _keras_axes(layer, weight):
-    """Axes of a PyTorch tensor in Keras' order, None for a vector."""
-    if len(weight.shape) == 4:
-        return (2, 3, 0, 1) if isinstance(layer, keras.layers.DepthwiseConv2D) else (2, 3, 1, 0)
-    return (1, 0) if isinstance(layer, keras.layers.Dense) and len(weight.shape) == 2 else None
-
-
-def _torch_shape(layer, weight):
-    axes = _keras_axes(layer, weight)
-    return tuple(np.array(weight.shape)[np.argsort(axes)].tolist()) if axes else weight.shape
-
-
-def _count(tensors, pattern):
-    """Number of blocks: one more than the highest index that `pattern` finds in the names."""
-    found = (re.match(pattern, name) for name in tensors)
-    return max((int(match[1]) + 1 for match in found if match), default=0)
-
-
-def _renamed(tensors, rules):
-    """Names brought to one style by the first of `rules` (pattern, replacement) that fits each."""
-
-    def rename(name):
-        for pattern, replacement in rules:
-            if re.match(pattern, name):
-                return re.sub(pattern, replacement, name)
-        return name
-
-    return {rename(name): tensor for name, tensor in tensors.items()}
-
-
-def _shuffle_order(channels, scale):
-    """Places in PyTorch's pixel-shuffle order (colour first) of ours (position first)."""
-    return np.arange(channels * scale**2).reshape(channels, scale**2).T.ravel()
-
-
 _RRDB_STYLES = (
     (r"model\.0\.", "conv_first."),
     (r"model\.1\.sub\.(\d+)\.RDB(\d)\.conv(\d)\.0\.", r"body.\1.rdb\2.conv\3."),
@@ -160,7 +57,7 @@ _RRDB_STYLES = (
 
 def _rrdb(tensors):
     """ESRGAN and Real-ESRGAN, in BasicSR's names and the two styles before."""
-    tensors = _renamed(tensors, _RRDB_STYLES)
+    tensors = renamed(tensors, _RRDB_STYLES)
     if not {"conv_first.weight", "body.0.rdb1.conv1.weight"} <= tensors.keys():
         return None
     channels = tensors["conv_first.weight"].shape[1]
@@ -172,14 +69,14 @@ def _rrdb(tensors):
     arguments = {
         "scale": {3: 4, 12: 2, 48: 1}[channels],
         "num_filters": tensors["conv_first.weight"].shape[0],
-        "num_blocks": _count(tensors, r"body\.(\d+)\."),
+        "num_blocks": count_blocks(tensors, r"body\.(\d+)\."),
         "num_growth": tensors["body.0.rdb1.conv1.weight"].shape[0],
     }
     return Recognised("RRDBNet (ESRGAN)", rrdb_net, arguments, tensors, _fold_rrdb)
 
 
 def _fold_rrdb(tensors, arguments):
-    order = _shuffle_order(3, 4 // arguments["scale"])
+    order = shuffle_order(3, 4 // arguments["scale"])
     return tensors | {"conv_first.weight": tensors["conv_first.weight"][:, order]}
 
 
@@ -197,16 +94,16 @@ _WIDE_EDSR = 256
 
 def _edsr(tensors):
     """BasicSR's EDSR and that of EDSR-PyTorch, whose first and last layers hold the mean."""
-    tensors = _renamed(tensors, _EDSR_STYLES)
+    tensors = renamed(tensors, _EDSR_STYLES)
     if not {"conv_after_body.weight", "body.0.conv1.weight", "upsample.0.weight"} <= tensors.keys():
         return None
     num_filters = tensors["conv_first.weight"].shape[0]
-    steps = _count(tensors, r"upsample\.(\d)\.") // 2 + 1
+    steps = count_blocks(tensors, r"upsample\.(\d)\.")
     factor = round((tensors["upsample.0.weight"].shape[0] / num_filters) ** 0.5)
     arguments = {
         "scale": factor**steps,
         "num_filters": num_filters,
-        "num_res_blocks": _count(tensors, r"body\.(\d+)\."),
+        "num_res_blocks": count_blocks(tensors, r"body\.(\d+)\."),
         "res_block_scaling": 0.1 if num_filters >= _WIDE_EDSR else None,
     }
     guessed = f"res_block_scaling (taken as {arguments['res_block_scaling']})"
@@ -229,7 +126,7 @@ def _edsr_layers(model, tensors):
 def _fold_edsr(tensors, arguments, value_range):
     """Bring a network on pictures 0..R around the mean to our -1..1: ours = theirs · 2/R."""
     factor = 3 if arguments["scale"] == 3 else 2
-    order = _shuffle_order(arguments["num_filters"], factor)
+    order = shuffle_order(arguments["num_filters"], factor)
     folded = {}
     for name, tensor in tensors.items():
         if name.startswith("upsample."):
@@ -257,4 +154,90 @@ def _edsr_range(tensors):
     return value_range
 
 
-_NETWORKS = (_rrdb, _edsr)
+def _vggface(tensors):
+    """Albanie's ``senet50_ft_dag`` and ``resnet50_ft_dag``; the classifier is left out."""
+    if not {"conv1_7x7_s2.weight", "conv5_3_1x1_increase.weight"} <= tensors.keys():
+        return None
+    architecture = "senet50" if "conv2_1_1x1_down.weight" in tensors else "resnet50"
+    arguments = {"architecture": architecture, "variant": "pytorch"}
+    tensors = {n: t for n, t in tensors.items() if not n.startswith("classifier.")}
+    return Recognised(f"VGGFace2 {architecture}", vggface, arguments, tensors, _fold_vggface)
+
+
+def _fold_vggface(tensors, arguments):
+    """Theirs takes RGB, ours turns the picture to BGR as the Keras files need it."""
+    return tensors | {"conv1_7x7_s2.weight": tensors["conv1_7x7_s2.weight"][:, ::-1]}
+
+
+_LPIPS_STYLES = (
+    (r"net\.slice\d\.(\d+\.)", r"features.\1"),
+    (r"lin(\d)\.model\.1\.", r"lin\1."),
+)
+_LPIPS_LEFT_OUT = ("classifier.", "scaling_layer.", "lins.")
+
+
+def _lpips(tensors):
+    """torchvision's AlexNet, VGG16 or SqueezeNet 1.1 together with LPIPS' linear layers."""
+    tensors = renamed(tensors, _LPIPS_STYLES)
+    if "features.0.weight" not in tensors and "lin0.weight" not in tensors:
+        return None
+    missing = {"features.0.weight", "lin0.weight"} - tensors.keys()
+    if missing:
+        raise ValueError(
+            "LPIPS needs two files, torchvision's network (features.…) and the linear layers of "
+            f"PerceptualSimilarity (lin0.…): give both; here {missing.pop()} is missing"
+        )
+    depth = count_blocks(tensors, r"lin(\d)\.")
+    net = "squeeze" if depth == 7 else "alex" if "features.3.weight" in tensors else "vgg"
+    tensors = {n: t for n, t in tensors.items() if not n.startswith(_LPIPS_LEFT_OUT)}
+    tensors = {n: t.reshape(-1) if n.startswith("lin") else t for n, t in tensors.items()}
+    return Recognised(f"LPIPS ({net})", lpips, {"net": net}, tensors)
+
+
+_RESTORMER_LEVELS = ("encoder_level1", "encoder_level2", "encoder_level3", "latent")
+
+
+def _restormer(tensors):
+    """The Restormer authors' network in all its variants."""
+    if not {"patch_embed.proj.weight", "output.weight"} <= tensors.keys():
+        return None
+    shape = {name: tensor.shape for name, tensor in tensors.items()}
+    dim, in_channels = shape["patch_embed.proj.weight"][:2]
+    arguments = {
+        "in_channels": in_channels,
+        "out_channels": shape["output.weight"][0],
+        "dim": dim,
+        "num_blocks": tuple(
+            count_blocks(tensors, rf"{level}\.(\d+)\.") for level in _RESTORMER_LEVELS
+        ),
+        "num_refinement_blocks": count_blocks(tensors, r"refinement\.(\d+)\."),
+        "heads": tuple(shape[f"{level}.0.attn.temperature"][0] for level in _RESTORMER_LEVELS),
+        "ffn_expansion": _expansion(
+            [shape[f"{level}.0.ffn.project_out.weight"][:2] for level in _RESTORMER_LEVELS]
+        ),
+        "use_bias": "encoder_level1.0.attn.qkv.bias" in tensors,
+        "layer_norm": "with_bias" if "encoder_level1.0.norm1.body.bias" in tensors else "bias_free",
+        "dual_pixel": "skip_conv.weight" in tensors,
+    }
+    return Recognised("Restormer", restormer, arguments, tensors, _fold_restormer)
+
+
+def _expansion(widths):
+    """The shortest decimal e with ``int(channels · e) == hidden`` in every (channels, hidden)."""
+    for digits in range(1, 8):
+        middle = sum(hidden + 0.5 for _, hidden in widths) / sum(channels for channels, _ in widths)
+        for expansion in (round(widths[-1][1] / widths[-1][0], digits), round(middle, digits)):
+            if all(int(channels * expansion) == hidden for channels, hidden in widths):
+                return expansion
+    raise ValueError(f"no ffn_expansion gives these widths (channels, hidden): {widths}")
+
+
+def _fold_restormer(tensors, arguments):
+    """Bring the channels before each pixel shuffle into our order."""
+    return {
+        name: tensor[shuffle_order(len(tensor) // 4, 2)] if name.startswith("up") else tensor
+        for name, tensor in tensors.items()
+    }
+
+
+_NETWORKS = (_rrdb, _edsr, _restormer, _vggface, _lpips)

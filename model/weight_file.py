@@ -55,6 +55,26 @@ def write_note(path, facts):
         file.attrs[_NOTE] = json.dumps(note)
 
 
+def keras2_layers(path):
+    """Return the layers of a file in Keras 2's layout: pairs of name and dict of tensor shapes.
+
+    Layers without tensors are among them, which tells of a network what its tensors do not. The
+    list is empty for other HDF5 files. No code in the file (a Lambda's) is looked at.
+
+    Raises:
+        ValueError: The file is not whole HDF5.
+    """
+    with _open(path) as file:
+        group = file.get("model_weights", file)
+        return [
+            (
+                name,
+                {_leaf(n): group[name][n].shape for n in _text_list(group[name], "weight_names")},
+            )
+            for name in _text_list(group, "layer_names")
+        ]
+
+
 def load(model, path):
     """Read `path` into `model`; see `SRModel.load_weights`."""
     path = Path(path)
@@ -153,13 +173,15 @@ def _load_keras2(model, group, path):
 def _matched(layers, groups):
     """Pairs of a layer and its group of tensors; None stands for what has no partner.
 
-    keras-vggface named its layers, and so does `model.vggface`, with ``/`` as ``_``; its
-    classifier is not part of our network. All other files are matched by order.
+    keras-vggface named its layers with ``/``, and `model.vggface` the same with ``_``; its
+    classifier is not part of our network. All other files are matched by order: their names count
+    up from whatever else was built before.
     """
-    of_name = {g.name.split("model_weights/")[-1].strip("/").replace("/", "_"): g for g in groups}
-    of_name.pop("classifier", None)
-    if sum(layer.name in of_name for layer in layers) * 2 <= len(layers):
+    names = [source.name.removeprefix("/").removeprefix("model_weights/") for source in groups]
+    if not any("/" in name for name in names):
         return list(itertools.zip_longest(layers, groups))
+    of_name = dict(zip((name.replace("/", "_") for name in names), groups, strict=True))
+    of_name.pop("classifier", None)
     pairs = [(layer, of_name.pop(layer.name, None)) for layer in layers]
     return pairs + [(None, source) for source in of_name.values()]
 
@@ -170,15 +192,13 @@ def _keras2_values(layer, source):
     tensorflow-addons wrote ``g, kernel, bias, initialized``; while `initialized` is False, its
     magnitude is still that of the kernel. A plain convolution in the file is one as well.
     """
-    named = {
-        name.split("/")[-1].split(":")[0]: source[name][()]
-        for name in _text_list(source, "weight_names")
-    }
+    named = {_leaf(name): source[name][()] for name in _text_list(source, "weight_names")}
     has_magnitude = named.pop("initialized", True) and "g" in named
     if not isinstance(layer, WeightNormConv2D) or "kernel" not in named:
         return list(named.values())
     norm = np.sqrt(np.sum(np.square(named["kernel"]), axis=(0, 1, 2)))
-    return [named["g"] if has_magnitude else norm, named["kernel"], named["bias"]]
+    bias = [named["bias"]] if "bias" in named else []
+    return [named["g"] if has_magnitude else norm, named["kernel"], *bias]
 
 
 def _text_list(group, name):
@@ -192,6 +212,11 @@ def _text_list(group, name):
         )
     )
     return [_text(text) for part in parts for text in group.attrs[part]]
+
+
+def _leaf(name):
+    """``kernel`` of ``conv2d/kernel:0``."""
+    return name.split("/")[-1].split(":")[0]
 
 
 def _text(name):
