@@ -1,0 +1,132 @@
+"""Prepared restoration data on disk: damaged pictures written once, and real pairs as published.
+
+Prepared data lie in one folder for each kind of damage, with the pictures ``input/``, ``target/``
+and ``mask/`` below it (white = a real pixel), so that they can be looked at and used again.
+"""
+
+import re
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from data.pairs import PairSource
+from data.store import PICTURE_SUFFIXES, files_source, open_store, picture_files, read_picture
+from data.tasks import damage, find_task
+
+LAYOUTS = {
+    "prepared": (r"^(.*)\binput/", r"\1target/"),
+    "sidd": (r"_NOISY_", "_GT_"),
+    "gopro": (r"\bblur(_gamma)?/", "sharp/"),
+    "reds": (r"(train|val)_blur(_jpeg|_comp)?/", r"\1_sharp/"),
+    "polyu": (r"_real\.", "_mean."),
+    "nam": (r"_noise\.", "_gt."),
+}
+"""Data set to what in a damaged picture's path (with ``/``) becomes what in the clean one's."""
+
+
+def write_damaged(task, in_dir, out_dir, *, strength=None, seed=0):
+    """Damage every picture of a folder and write input, target and mask pictures.
+
+    Args:
+        task: Name in `data.tasks.TASKS`; its pictures go to ``out_dir/task/``.
+        in_dir: Folder of clean pictures.
+        out_dir: Where to write.
+        strength: In the task's unit; drawn for each picture by default.
+        seed: The same seed makes the same damage.
+
+    Returns:
+        Number of pictures written.
+
+    Raises:
+        ValueError: There is no such task, or a picture has more than 8 bits a channel.
+        OSError: A folder or picture cannot be read or written.
+    """
+    find_task(task)
+    files = picture_files(in_dir)
+    for number, file in enumerate(files):
+        clean = read_picture(file)
+        damaged, valid = damage(task, clean, np.random.default_rng([seed, number]), strength)
+        parts = {"input": damaged, "target": clean, "mask": valid[..., 0] * np.uint8(255)}
+        for name, picture in parts.items():
+            path = Path(out_dir, task, name, f"{file.stem}.png")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(picture).save(path)
+    return len(files)
+
+
+def write_tfds(name, split, count, out_dir):
+    """Write the first pictures of a data set of `tensorflow-datasets` as PNG files.
+
+    Args:
+        name: Data set with a feature ``image``, for example "celeb_a" or "imagenet_v2".
+        split: For example "train".
+        count: How many.
+        out_dir: Where to write.
+
+    Raises:
+        ValueError: The data set has no pictures, or fewer than `count`.
+    """
+    import tensorflow_datasets as tfds  # noqa: PLC0415  slow to import, and only needed here
+
+    written = 0
+    for element in tfds.as_numpy(tfds.load(name, split=split).take(count)):
+        if "image" not in element:
+            raise ValueError(f"{name} has no feature 'image', but {', '.join(element)}")
+        path = Path(out_dir, f"{name.replace('/', '-')}-{split}-{written:06}.png")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        picture = element["image"]
+        Image.fromarray(picture[..., 0] if picture.shape[-1] == 1 else picture).save(path)
+        written += 1
+    if written < count:
+        raise ValueError(f"{name} {split} has only {written} pictures, not {count}")
+
+
+class RealPairs(PairSource):
+    """Pairs of one size, damaged and clean, of a data set of real damage in its own layout.
+
+    Args:
+        layout: One of `LAYOUTS`.
+        directory: The data set's folder; pictures may lie at any depth.
+        caches_dir: Where decoded pictures are kept.
+
+    Raises:
+        ValueError: There is no such layout.
+        FileNotFoundError: No pair is there.
+    """
+
+    scale = 1
+
+    def __init__(self, layout, directory, *, caches_dir=".caches", **options):
+        if layout not in LAYOUTS:
+            raise ValueError(f"layout must be one of {', '.join(LAYOUTS)}, got {layout!r}")
+        self._layout, self._caches_dir, self._options = layout, caches_dir, options
+        self.files = pair_files(layout, directory)
+
+    def stores(self):
+        """Return the store of damaged and that of clean pictures."""
+        return tuple(
+            open_store(self._caches_dir, name, files_source(files), **self._options)
+            for name, files in zip(
+                (f"{self._layout}-input", f"{self._layout}-target"),
+                zip(*self.files, strict=True),
+                strict=True,
+            )
+        )
+
+
+def pair_files(layout, directory):
+    """Return (damaged, clean) paths below a folder; see `RealPairs`."""
+    pattern, replacement = LAYOUTS[layout]
+    root = Path(directory)
+    pairs = []
+    for file in sorted(f for f in root.rglob("*") if f.suffix.lower() in PICTURE_SUFFIXES):
+        path = file.relative_to(root).as_posix()
+        if re.search(pattern, path):
+            clean = root / re.sub(pattern, replacement, path)
+            if not clean.is_file():
+                raise FileNotFoundError(f"{file} has no clean partner {clean}")
+            pairs.append((file, clean))
+    if not pairs:
+        raise FileNotFoundError(f"no pairs in the layout of {layout} in {root}")
+    return pairs

@@ -1,0 +1,230 @@
+"""Restoration tasks: clean pictures to batches of (damaged, clean, valid_mask).
+
+A task is one kind of damage with a range of strengths to train on and one usual strength to
+validate at. As in `data.pairs`, a batch is a function of (seed, step) and nothing else, also where
+the task changes with the step, so training can start anywhere, in the middle of a task's turn too.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import tensorflow as tf
+
+from data import degrade
+from data.pairs import SeekableDataset, dihedral
+from data.scratches import paint, scratches
+from data.store import files_source, open_store, picture_files
+
+
+@dataclass(frozen=True)
+class Task:
+    """One kind of damage.
+
+    Attributes:
+        damage: Function (picture uint8, strength, random) → damaged picture, 0..255.
+        strengths: Least and greatest strength in training.
+        usual: Strength in validation.
+        unit: What strength means.
+    """
+
+    damage: Callable
+    strengths: tuple[float, float]
+    usual: float
+    unit: str
+
+
+def _motion_blur(picture, length_px, random):
+    return degrade.blur(picture, degrade.motion_kernel(length_px, random.uniform(0, 180)))
+
+
+def _gaussian_blur(picture, sigma_px, random):
+    return degrade.blur(picture, degrade.gaussian_kernel(2 * math.ceil(3 * sigma_px) + 1, sigma_px))
+
+
+def _scratch(picture, density, random):
+    count = max(1, round(density * picture.shape[0] * picture.shape[1] / 128**2))
+    valid_mask = scratches(*picture.shape[:2], random, count=count)
+    return paint(picture, valid_mask), valid_mask
+
+
+TASKS = {
+    "gaussian-noise": Task(degrade.gaussian_noise, (5, 50), 25, "sigma in grey levels"),
+    "salt-and-pepper": Task(degrade.salt_and_pepper, (0.01, 0.1), 0.05, "share of values"),
+    "poisson-noise": Task(degrade.poisson_noise, (10, 100), 30, "photons at 255"),
+    "motion-blur": Task(_motion_blur, (5, 21), 15, "length in px"),
+    "gaussian-blur": Task(_gaussian_blur, (0.8, 3), 2, "sigma in px"),
+    "aliasing": Task(lambda p, scale, _: degrade.alias(p, scale), (0.3, 0.5), 0.3, "share kept"),
+    "inpainting": Task(_scratch, (2, 5), 3.5, "scratches on 128×128 px"),
+}
+
+TRAINING_MIX = dict(zip(TASKS, (400, 400, 400, 200, 200, 900, 500), strict=True))
+"""Clean pictures a task trains on by default."""
+
+VALIDATION_MIX = dict(zip(TASKS, (300, 300, 300, 200, 100, 300, 200), strict=True))
+"""Clean pictures a task is validated on by default."""
+
+
+def damage(task, picture, random, strength=None):
+    """Damage one picture.
+
+    Args:
+        task: Name in `TASKS`.
+        picture: (H, W, 3) uint8, clean.
+        random: `numpy.random.Generator`.
+        strength: In the task's unit; drawn from its training range by default.
+
+    Returns:
+        The damaged picture, (H, W, 3) uint8, and its valid_mask, (H, W, 1) uint8: 1 = a real
+        pixel, 0 = damaged. All tasks but inpainting give 1 everywhere.
+
+    Raises:
+        ValueError: There is no such task; lists them.
+    """
+    chosen = find_task(task)
+    if strength is None:
+        strength = random.uniform(*chosen.strengths)
+    result = chosen.damage(picture, strength, random)
+    if isinstance(result, tuple):
+        return result
+    return degrade.to_uint8(result), np.ones((*picture.shape[:2], 1), np.uint8)
+
+
+def find_task(name):
+    """Return a task by name.
+
+    Raises:
+        ValueError: There is none; lists them.
+    """
+    if name not in TASKS:
+        raise ValueError(f"no task {name!r}; there are {', '.join(TASKS)}")
+    return TASKS[name]
+
+
+def clean_store(directories, caches_dir=".caches", **options):
+    """Open the store of all pictures in some folders; options as `data.store.open_store`."""
+    files = [file for directory in directories for file in picture_files(directory)]
+    return open_store(caches_dir, f"clean-{files[0].parent.name}", files_source(files), **options)
+
+
+class DamagedPictures:
+    """Clean pictures of a store with one kind of damage.
+
+    Args:
+        task: Name in `TASKS`.
+        store: `data.store.PictureStore` of clean pictures.
+        count: How many to use; all by default. They are drawn once, so that a smaller number
+            means some of the same pictures.
+        seed: Key of the draw and of all damage.
+
+    Raises:
+        ValueError: There is no such task, or fewer pictures than `count`.
+    """
+
+    def __init__(self, task, store, count=None, *, seed=0):
+        self.task, self.seed = task, seed
+        self._task, self._store = find_task(task), store
+        readable = np.flatnonzero(store.sizes.all(axis=1))
+        if count is not None and not 0 < count <= len(readable):
+            raise ValueError(
+                f"{task} asks for {count} pictures, but there are {len(readable)} readable ones"
+            )
+        drawn = np.random.default_rng(seed).permutation(readable)
+        self.numbers = drawn[:count]
+
+    def __len__(self):
+        return len(self.numbers)
+
+    def batch(self, step, batch_size, crop_px):
+        """Return batch number `step`: damaged and clean (B, h, h, 3) and valid (B, h, h, 1)."""
+        random = _generator(self.seed, step)
+        sizes = self._store.sizes[self.numbers]
+        large = self.numbers[(sizes >= crop_px).all(axis=1)]
+        if not len(large):
+            raise ValueError(
+                f"every picture of {self.task} is smaller than the crop of {crop_px} px"
+            )
+        samples = [self._sample(random, large, crop_px) for _ in range(batch_size)]
+        return tuple(np.stack(parts) for parts in zip(*samples, strict=True))
+
+    def _sample(self, random, numbers, crop_px):
+        number = random.choice(numbers)
+        top, left = (random.integers(n - crop_px + 1) for n in self._store.sizes[number])
+        clean = self._store[number][top : top + crop_px, left : left + crop_px]
+        clean = dihedral(clean, random.integers(8))
+        damaged, valid = damage(self.task, clean, random)
+        return damaged, clean, valid
+
+    def whole(self, i):
+        """Picture `i` at the usual strength, always with the same damage: batch of one."""
+        clean = self._store[self.numbers[i]]
+        damaged, valid = damage(self.task, clean, _generator(self.seed, i), self._task.usual)
+        return damaged[None], clean[None], valid[None]
+
+    def dataset(self, batch_size=16, crop_px=128):
+        """Endless random crops as a `SeekableDataset`; elements as `batch`."""
+        return rotation([self], [(0, crop_px, batch_size)])
+
+    def whole_pictures(self):
+        """All pictures whole, in order, one a batch, at the usual strength."""
+        return SeekableDataset(lambda first: _dataset(self.whole, first, len(self)))
+
+
+def rotation(sources, stages, *, every=250):
+    """Endless batches of several tasks in turn, as a `SeekableDataset`.
+
+    Args:
+        sources: What has turns: each with ``batch(step, batch_size, crop_px)``.
+        stages: ``(first_step, crop_px, batch_size)``, the first from step 0, in order: crops grow
+            and batches shrink with the steps.
+        every: Steps of a turn.
+
+    Returns:
+        Batches (damaged, clean, valid_mask): (B, h, h, 3) twice and (B, h, h, 1), uint8.
+
+    Raises:
+        ValueError: There are no sources, or no stage begins at step 0.
+
+    Reference: arXiv:2111.09881, section 3.3, for the stages.
+    """
+    if not sources or not stages or stages[0][0] != 0:
+        raise ValueError("rotation needs at least one source, and stages that begin at step 0")
+
+    def batch(step):
+        _, crop_px, batch_size = [stage for stage in stages if stage[0] <= step][-1]
+        source = sources[step // every % len(sources)]
+        return source.batch(step, batch_size, crop_px)
+
+    return SeekableDataset(lambda first: _dataset(batch, first, -1))
+
+
+def _generator(seed, step):
+    return np.random.Generator(np.random.Philox(key=seed, counter=[0, 0, 0, int(step)]))
+
+
+def _dataset(batch, first, count):
+    """Data set of ``batch(step)`` for step = first, first + 1, … (count in all; -1: no end)."""
+
+    def load(step):
+        parts = tf.numpy_function(lambda n: batch(int(n)), [step], [tf.uint8] * 3, stateful=False)
+        return tuple(
+            tf.ensure_shape(part, (None, None, None, channels))
+            for part, channels in zip(parts, (3, 3, 1), strict=True)
+        )
+
+    steps = tf.data.Dataset.counter(start=first)
+    steps = steps if count < 0 else steps.take(max(count - first, 0))
+    return steps.map(load).prefetch(4)  # a few batches ahead hide the loading behind the step
+
+
+def preview_sheet(task, store, count=6, crop_px=160, seed=0):
+    """Return a sheet of `count` random crops, damaged, clean and mask side by side, uint8."""
+    pictures = DamagedPictures(task, store, seed=seed)
+    crop_px = min(crop_px, int(store.sizes[pictures.numbers].min(axis=1).max()))
+    damaged, clean, valid = pictures.batch(0, count, crop_px)
+    rows = np.concatenate([damaged, clean, np.repeat(valid * np.uint8(255), 3, axis=3)], axis=2)
+    framed = np.pad(rows, ((0, 0), (4, 4), (4, 4), (0, 0)), constant_values=128)
+    if count % 2:
+        framed = np.concatenate([framed, np.full_like(framed[:1], 128)])
+    return np.concatenate([np.concatenate([*framed[i : i + 2]], 1) for i in range(0, count, 2)])
