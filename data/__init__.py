@@ -1,6 +1,19 @@
 """Data sets: pictures on disk to batches of pairs. Knows disks, not networks."""
 
-from data.div2k import DIV2K
-from data.folder import ImageFolder
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from data.div2k import DIV2K
+    from data.folder import ImageFolder
 
 __all__ = ["DIV2K", "ImageFolder"]
+
+_HOMES = {"DIV2K": "data.div2k", "ImageFolder": "data.folder"}
+
+
+def __getattr__(name):
+    """Import late: TensorFlow takes seconds, and ``python -m data --help`` needs none of it."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'data' has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), name)

@@ -209,37 +209,35 @@ def command(pictures_dir, folder, name="edsr", steps=30, extra=""):
     ).split()
 
 
-def run(arguments, **options):
+def start(arguments):
     return subprocess.Popen(
         [sys.executable, "-m", "train", *arguments],
         cwd=ROOT,
         stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
         env=os.environ | {"PYTHONPATH": str(ROOT)},
-        text=True,
-        **options,
     )
 
 
 def test_killed_at_any_moment_the_same_command_ends_with_the_same_weights(pictures, tmp_path):
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     hr_dir = tmp_path / "hr"
-    assert run(command(hr_dir, whole)).wait(120) == 0
+    assert start(command(hr_dir, whole)).wait(120) == 0
     log = killed / "run" / "metrics.jsonl"
     for lines in (1, 3):  # kill -9 right after the first, then after the third evaluation
-        process = run(command(hr_dir, killed))
+        process = start(command(hr_dir, killed))
         while process.poll() is None and not (
             log.exists() and log.read_text().count("\n") >= lines
         ):
             time.sleep(0.002)
         process.send_signal(signal.SIGKILL)
-        process.communicate()
-    assert run(command(hr_dir, killed)).wait(120) == 0
+        process.wait()
+    assert start(command(hr_dir, killed)).wait(120) == 0
     networks = [load_model(folder / "out.weights.h5") for folder in (whole, killed)]
     for a, b in zip(*(network.get_weights() for network in networks), strict=True):
         np.testing.assert_array_equal(a, b)
-    lines = [[json.loads(line) for line in (f / "run" / "metrics.jsonl").read_text().splitlines()]
-             for f in (whole, killed)]  # fmt: skip
+    logs = [(folder / "run" / "metrics.jsonl").read_text() for folder in (whole, killed)]
+    lines = [[json.loads(line) for line in log.splitlines()] for log in logs]
     assert [line.pop("session_s") > 0 for line in lines[0] + lines[1]]
     assert lines[0] == lines[1]
 

@@ -1,0 +1,32 @@
+"""Install a wheel in an empty folder and use it: ``python tests/check_wheel.py WHEEL``.
+
+The packages have short names (data, model, …), so this is what shows that a wheel holds them all,
+and the bundled weights, without help from the checkout.
+"""
+
+import subprocess
+import sys
+import tempfile
+
+CODE = """
+import numpy as np
+from infer.weights import load_model, manifest
+from model import resolve_single
+import data, train, utils
+name = sorted(manifest())[0]
+lr = np.zeros((7, 5, 3), np.uint8)
+print("wheel:", name, tuple(resolve_single(load_model(name), lr).shape))
+"""
+
+
+def main(wheel):
+    """Unpack the wheel beside nothing of ours, and load a bundled network from there."""
+    with tempfile.TemporaryDirectory() as folder:
+        pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", folder]
+        subprocess.run([*pip, wheel], check=True)
+        environment = {"PYTHONPATH": folder, "PATH": "", "TF_CPP_MIN_LOG_LEVEL": "3"}
+        subprocess.run([sys.executable, "-c", CODE], check=True, cwd=folder, env=environment)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
