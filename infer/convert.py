@@ -4,7 +4,6 @@ Formats are read by `tensor_file` (PyTorch, safetensors, NumPy) and `model.weigh
 networks recognised by `torch_networks` and `keras2_networks`. Nothing in a file is ever run.
 """
 
-import hashlib
 import os
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import h5py
 import numpy as np
 
 from infer import keras2_networks, recognised, torch_networks
+from infer.download import sha256_of
 from infer.tensor_file import read_tensors
 from model import weight_file
 
@@ -55,7 +55,7 @@ def load_foreign(paths, arguments=None, *, allow_nan=False, report=print):
         found = _recognised_tensors(paths, shown)
         model = recognised.build(found, shown, arguments)
     if not allow_nan:
-        _refuse_nan(model, shown)
+        refuse_nan(model, shown)
     report(f"{shown}: {_decided(found, model, arguments or {})}")
     return model
 
@@ -89,7 +89,8 @@ def _recognised_tensors(paths, shown):
     return found
 
 
-def _refuse_nan(model, shown):
+def refuse_nan(model, shown):
+    """Raise `ValueError` if a network's weights are not all finite; `shown` is the file."""
     bad = [w.path for w in model.weights if not np.isfinite(np.asarray(w)).all()]
     if bad:
         raise ValueError(
@@ -127,7 +128,7 @@ def convert(paths, out=None, *, arguments=None, allow_nan=False, origin=None, re
 
     Raises:
         FileNotFoundError, ValueError: As for `load_foreign`.
-        RuntimeError: The written file does not give the same answer.
+        OSError: The file could not be written, or does not give the same answer.
     """
     paths = [Path(path) for path in ([paths] if isinstance(paths, (str, os.PathLike)) else paths)]
     out = Path(out) if out else paths[0].with_name(_stem(paths[0]) + ENDING)
@@ -161,17 +162,8 @@ def _check(model, out):
     answers = [np.asarray(network(pictures, training=False)) for network in (model, again)]
     if not np.array_equal(*answers, equal_nan=True):
         out.unlink()
-        raise RuntimeError(f"{out} did not give the same picture as its source and was removed")
+        raise OSError(f"{out} did not give the same picture as its source and was removed")
     return (
         f"written and checked, {len(model.weights)} tensors, {model.count_params():,} numbers; a "
         "random picture comes out the same"
     )
-
-
-def sha256_of(path):
-    """Return the SHA-256 of a file as 64 hexadecimal digits."""
-    digest = hashlib.sha256()
-    with Path(path).open("rb") as file:
-        while chunk := file.read(2**20):
-            digest.update(chunk)
-    return digest.hexdigest()

@@ -65,7 +65,7 @@ def _reader(path, head):
             f"{path} is a web page, not a weight file: the download gave an error page or asked "
             "for a confirmation. Open the address in a browser and save the file itself"
         )
-    raise ValueError(f"{path} is not a PyTorch, safetensors or NumPy file")
+    raise ValueError(f"{path} is no weight file: not HDF5, PyTorch, safetensors or NumPy")
 
 
 def _is_npz(path):

@@ -8,17 +8,23 @@ import hashlib
 import json
 from pathlib import Path
 
+from infer import catalogue, convert
 from model import weight_file
 from model.edsr import edsr
+from model.esrgan import rrdb_net
+from model.lpips import lpips
 from model.preupsample import srcnn, vdsr
+from model.restormer import restormer
 from model.srgan import discriminator, sr_resnet
+from model.vggface import vggface
 from model.wdsr import wdsr_a, wdsr_b
 
 WEIGHTS_DIR = Path(__file__).parents[1] / "weights"
 DEFAULT = "wdsr-b-32-x4"
 """What the command line uses when no model is named."""
 
-BUILDERS = {f.__name__: f for f in (edsr, wdsr_a, wdsr_b, sr_resnet, discriminator, srcnn, vdsr)}
+_SR = (edsr, wdsr_a, wdsr_b, sr_resnet, discriminator, srcnn, vdsr, rrdb_net)
+BUILDERS = {f.__name__: f for f in (*_SR, restormer, vggface, lpips)}
 
 _ENDING = ".weights.h5"
 _TABLE_START, _TABLE_END = "<!-- table: python -m infer weights --rebuild -->", "<!-- /table -->"
@@ -29,28 +35,36 @@ def manifest():
     return json.loads((WEIGHTS_DIR / "manifest.json").read_text())
 
 
-def load_model(name_or_path):
+def load_model(name_or_path, arguments=None, *, allow_nan=False, report=print):
     """Build the network a weight file belongs to and load it.
 
     Args:
-        name_or_path: Name of a bundled network (`python -m infer weights` lists them), or a file.
+        name_or_path: Name of a bundled or fetched network (`python -m infer weights` lists them),
+            or a file: this library's, or one that `infer.convert` reads.
+        arguments: Builder's arguments that replace those of the file, or None.
+        allow_nan: Whether numbers that are not finite are let through.
+        report: Called with one sentence on what a file from elsewhere was recognised as.
 
     Returns:
         The network, an `SRModel` with RGB pictures in 0..255 in and out.
 
     Raises:
-        FileNotFoundError: There is no such name or file; lists the names.
-        ValueError: The file is not a whole weight file, or does not say which network it is for.
+        FileNotFoundError: There is no such name or file; says which there are and how to get them.
+        ValueError: The file is not a whole weight file, or of no network known here.
     """
     path = _find(name_or_path)
+    if convert.is_foreign(path):
+        return convert.load_foreign(path, arguments, allow_nan=allow_nan, report=report)
     note = weight_file.read_note(path)
     if note.get("builder") not in BUILDERS:
         raise ValueError(
             f"{path} does not say which network it is for; build one and call its "
             "load_weights(path) instead"
         )
-    model = BUILDERS[note["builder"]](**note["arguments"])
+    model = BUILDERS[note["builder"]](**note["arguments"] | (arguments or {}))
     model.load_weights(path)
+    if not allow_nan:
+        convert.refuse_nan(model, path)
     return model
 
 
@@ -58,12 +72,21 @@ def _find(name_or_path):
     path = Path(name_or_path)
     if path.is_file():
         return path
+    if str(name_or_path) in catalogue.CATALOGUE:
+        return catalogue.fetched(str(name_or_path))
     names = manifest()
     if str(name_or_path) not in names:
         raise FileNotFoundError(
             f"no weights named {name_or_path!r} and no such file; bundled are {', '.join(names)}"
         )
     return WEIGHTS_DIR / names[str(name_or_path)]["file"]
+
+
+def record(name_or_path, data_set, scores):
+    """Keep a network's mean scores on a data set in its weight file, beside those already there."""
+    path = _find(name_or_path)
+    kept = weight_file.read_note(path).get("scores", {})
+    weight_file.write_note(path, {"scores": kept | {data_set: scores}})
 
 
 def rebuild(directory=WEIGHTS_DIR):
