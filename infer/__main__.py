@@ -44,6 +44,9 @@ def _add_evaluate(command):
     command.add_argument("--hr", required=True, metavar="DIR", help="HR pictures")
     command.add_argument("--lr", metavar="DIR", help="LR pictures (else made by MATLAB's bicubic)")
     command.add_argument("--json", metavar="FILE", help="also write the table as JSON")
+    command.add_argument(
+        "--record", metavar="DATA_SET", help="keep the mean in the weight file under this name"
+    )
     commands.add_tile(command)
 
 
@@ -75,6 +78,10 @@ def _evaluate(options):
         Path(options.json).write_text(
             json.dumps(facts | {"mean": mean, "pictures": table}, indent=1)
         )
+    if options.record:
+        from infer import weights
+
+        weights.record(options.model or weights.DEFAULT, options.record, mean["network"])
 
 
 def _header(scale):
@@ -116,7 +123,31 @@ def _weights(options):
     print(weights.markdown_table(weights.manifest()))
 
 
+def _add_demo(command):
+    commands.add_model(command)
+    command.add_argument("-o", "--out", default="out", metavar="DIR", help="default: out")
+
+
+def _demo(options):
+    """Make NASA's portrait of Eileen Collins (public domain, in scikit-image) small, and back."""
+    model = commands.load(options.model)
+    from skimage.data import astronaut
+
+    from data.degrade import imresize
+    from infer import demo
+    from infer.upscale import Upscaler
+
+    network = Upscaler(model)
+    hr, scale = astronaut(), network.reach.scale
+    hr = hr[: hr.shape[0] // scale * scale, : hr.shape[1] // scale * scale]
+    lr = imresize(hr, 1 / scale)
+    zoom = (0, 160, 128)  # top, left, side: the face and the flag behind it
+    print(demo.run(hr, lr, imresize(lr, scale), network(lr), options.out, zoom=zoom))
+    print(f"wrote {options.out}/side-by-side.png, lr.png, bicubic.png, sr.png, hr.png")
+
+
 COMMANDS = {
+    "demo": ("Make a photograph small, bring it back, draw both.", _add_demo, _demo),
     "upscale": ("Enlarge pictures.", commands.add_upscale, commands.upscale),
     "evaluate": ("Score a network on a folder of pictures.", _add_evaluate, _evaluate),
     "weights": ("List the bundled networks.", _add_weights, _weights),
