@@ -56,10 +56,10 @@ def read_tensors(path):
 def _reader(path, head):
     if head.startswith(b"PK"):
         return _read_npz if _is_npz(path) else read_zip
+    if head[8:9] == b"{":  # first: the length before it may begin like a pickle
+        return _read_safetensors
     if head[:1] == b"\x80":
         return read_legacy
-    if head[8:9] == b"{":
-        return _read_safetensors
     if head.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] == b"<":
         raise ValueError(
             f"{path} is a web page, not a weight file: the download gave an error page or asked "
