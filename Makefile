@@ -17,7 +17,7 @@ check: lint test wheel
 lint: .venv/test-installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/pyright
+	$(BIN)/pyright --pythonpath $(BIN)/python
 
 wheel: .venv/test-installed
 	rm -rf build/wheel && $(BIN)/python -m build --wheel --no-isolation --outdir build/wheel
