@@ -96,8 +96,8 @@ class Trainer:
         saved_at = time.monotonic()
         with RunLog(self.directory, self.step, steps) as log:
             try:
-                for lr, hr in _remaining(train_dataset, self.step, steps):
-                    log.advance(self._update(lr, hr))
+                for batch in _remaining(train_dataset, self.step, steps):
+                    log.advance(self._update(*batch))
                     due = self.step % evaluate_every == 0 or self.step == steps
                     if due:
                         self._evaluate_and_log(log, valid_dataset, evaluate_every, save_best_only)
@@ -139,14 +139,14 @@ class Trainer:
             ) from error
         self.report(f"restored {path}, step {self.step}")
 
-    def _counted_step(self, lr, hr):
-        losses = tf.stack(self.train_step(tf.cast(lr, tf.float32), tf.cast(hr, tf.float32)))
+    def _counted_step(self, *batch):
+        losses = tf.stack(self.train_step(*(tf.cast(part, tf.float32) for part in batch)))
         self.checkpoint.step.assign_add(1)
         self.checkpoint.loss_sums.assign_add(losses)
         return losses
 
-    def _update(self, lr, hr):
-        losses = self._compiled_step(lr, hr).numpy()
+    def _update(self, *batch):
+        losses = self._compiled_step(*batch).numpy()
         if not np.isfinite(losses).all():
             raise FloatingPointError(
                 f"loss is {losses} at step {self.step}; the last good checkpoint is "
@@ -162,13 +162,17 @@ class Trainer:
         numbers = dict(zip(self.loss_names, means, strict=True))
         numbers["learning_rate"] = float(self.checkpoint.optimizer.learning_rate)
         if valid_dataset is not None:
-            numbers["psnr_rgb_db"] = float(self.evaluate(valid_dataset))
+            numbers |= self._scores(valid_dataset)
             log.picture(self.step, self._validation_picture(valid_dataset))
             if save_best_only and numbers["psnr_rgb_db"] > self.checkpoint.best_psnr:
                 self.checkpoint.best_psnr.assign(numbers["psnr_rgb_db"])
                 self._best.save(self.step)
         log.numbers(self.step, numbers)
         self.report(f"step {self.step}: " + ", ".join(f"{k} {v:.5g}" for k, v in numbers.items()))
+
+    def _scores(self, valid_dataset):
+        """Numbers to log at an evaluation; the highest ``psnr_rgb_db`` is the best."""
+        return {"psnr_rgb_db": float(self.evaluate(valid_dataset))}
 
     def _validation_picture(self, dataset):
         """LR (enlarged, nearest), SR and HR of the middle of the first validation picture."""

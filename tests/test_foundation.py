@@ -1,0 +1,205 @@
+"""Foundation training, fine-tuning and the study, at the smallest sizes."""
+
+import csv
+import json
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+from data.tasks import DamagedPictures, clean_store, rotation
+from model.restormer import keep_known_pixels, restore, restormer
+from tests.conftest import start_anew
+from train.foundation import (
+    FoundationTrainer,
+    adamw,
+    cosine,
+    fine_tune,
+    mean_scores,
+    progressive_stages,
+    restored,
+)
+from train.study import Study
+
+SMALLEST = {
+    "dim": 4,
+    "num_blocks": (1, 0, 0, 1),
+    "num_refinement_blocks": 0,
+    "heads": (1, 1, 1, 2),
+    "mask_aware": True,
+}
+NAMES = ("gaussian-noise", "inpainting")
+
+
+@pytest.fixture
+def store(tmp_path):
+    """Three smooth pictures, 48×56 px."""
+    rows, columns = np.mgrid[:48, :56]
+    (tmp_path / "clean").mkdir()
+    for i in range(3):
+        waves = [np.sin(rows / (5 + i + c)) + np.cos(columns / (7 - c)) for c in range(3)]
+        pixels = (np.stack(waves, 2) * 60 + 128).astype(np.uint8)
+        Image.fromarray(pixels).save(tmp_path / "clean" / f"{i}.png")
+    return clean_store([tmp_path / "clean"], tmp_path / "caches", report=str)
+
+
+def train_ds(store, stages=((0, 16, 2), (5, 24, 1))):
+    return rotation([DamagedPictures(name, store) for name in NAMES], stages, every=2)
+
+
+def valid_ds(store):
+    return {name: DamagedPictures(name, store, 1).whole_pictures() for name in NAMES}
+
+
+def trainer(directory, rate=1e-3):
+    return FoundationTrainer(restormer(**SMALLEST), directory, rate, report=str)
+
+
+def datasets(store, task, train_size, valid_size):
+    training = DamagedPictures(task, store, train_size).dataset(1, 16)
+    return training, DamagedPictures(task, store, valid_size, seed=1).whole_pictures()
+
+
+def test_resumes_in_the_middle_of_a_turn_bit_for_bit(store, tmp_path):
+    start_anew(1)
+    whole = trainer(tmp_path / "whole")
+    whole.train(train_ds(store), None, 7, evaluate_every=4)
+    start_anew(1)
+    trainer(tmp_path / "parts").train(train_ds(store), None, 3, evaluate_every=4)
+    start_anew(2)
+    resumed = trainer(tmp_path / "parts")
+    assert resumed.step == 3  # the second task has had one step of its two
+    resumed.train(train_ds(store), None, 7, evaluate_every=4)
+    for part in ("model", "optimizer"):
+        pairs = zip(
+            getattr(resumed.checkpoint, part).variables,
+            getattr(whole.checkpoint, part).variables,
+            strict=True,
+        )
+        for ours, theirs in pairs:
+            np.testing.assert_array_equal(ours, theirs)
+
+
+def test_learns_and_shows_every_task(store, tmp_path):
+    run = trainer(tmp_path, 3e-3)
+    run.train(train_ds(store, [(0, 24, 2)]), valid_ds(store), 60, evaluate_every=20)
+    lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    assert lines[2]["loss"] < 0.8 * lines[0]["loss"]
+    assert lines[2]["gaussian-noise/psnr_rgb_db"] > lines[0]["gaussian-noise/psnr_rgb_db"]
+    per_task = [lines[2][f"{name}/psnr_rgb_db"] for name in NAMES]
+    assert lines[2]["psnr_rgb_db"] == pytest.approx(np.mean(per_task))
+    assert 0 < lines[2]["inpainting/ssim_rgb"] <= 1
+    sheet = np.asarray(Image.open(tmp_path / "pictures" / "step-0000060.png"))
+    assert sheet.shape == (2 * 192, 3 * 192, 3)
+    assert np.asarray(Image.open(tmp_path / "curves.png")).std() > 5
+
+
+def test_a_network_without_masks_trains_on_the_same_batches(store, tmp_path):
+    model = restormer(**(SMALLEST | {"mask_aware": False}))
+    run = FoundationTrainer(model, tmp_path, 1e-3, report=str)
+    run.train(train_ds(store), None, 3)
+    damaged, clean, valid = (part.numpy() for part in next(iter(valid_ds(store)["inpainting"])))
+    kept = restored(model, damaged, valid).numpy()[valid[..., 0] == 1]
+    np.testing.assert_array_equal(kept, clean[valid[..., 0] == 1])
+
+
+def test_the_papers_stages_and_smaller_ones():
+    stages = progressive_stages(300_000)
+    assert stages[0] == (0, 128, 64) and stages[1] == (92_000, 160, 40)
+    assert stages[-1] == (276_000, 384, 8)
+    small = progressive_stages(3000, px_factor=0.4, batch_factor=1 / 32)
+    assert small[0] == (0, 48, 2) and small[-1] == (2760, 152, 1)
+
+
+def test_learning_rate_and_optimizer_of_the_paper():
+    rate = cosine(3e-4, 1e-6, 1000)
+    assert [float(rate(step)) for step in (0, 500, 1000)] == pytest.approx(
+        [3e-4, 1.505e-4, 1e-6], rel=1e-4
+    )
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1, use_bias=False)])
+    model.set_weights([np.array([[1.0], [1.0]])])
+    optimizer = adamw(1e-2, model)
+    optimizer.apply([tf.constant([[30.0], [40.0]])], model.trainable_variables)
+    moments = [v for v in optimizer.variables if "momentum" in v.path]
+    np.testing.assert_allclose(moments[0], [[0.1 * 0.006], [0.1 * 0.008]], rtol=1e-4)  # norm 0.01
+    np.testing.assert_allclose(model.get_weights()[0], 1 - 1e-2 - 1e-2 * 1e-4, rtol=1e-5)
+
+
+def test_fine_tuning_lowers_the_loss_on_its_task(store, tmp_path):
+    run = fine_tune(
+        restormer(**SMALLEST),
+        "gaussian-noise",
+        2,
+        30,
+        datasets=lambda *arguments: datasets(store, *arguments),
+        checkpoint_dir=tmp_path,
+        valid_size=1,
+        learning_rate=3e-3,
+        evaluate_every=10,
+        report=str,
+    )
+    lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    assert run.step == 30 and lines[-1]["loss"] < lines[0]["loss"]
+
+
+def test_refuses_more_pictures_than_there_are_and_no_steps(store, tmp_path):
+    options = {"datasets": lambda *a: datasets(store, *a), "checkpoint_dir": tmp_path}
+    with pytest.raises(ValueError, match="aliasing asks for 80 pictures, but there are 3"):
+        fine_tune(restormer(**SMALLEST), "aliasing", 80, 5, **options)
+    with pytest.raises(ValueError, match="steps must be at least 1, got 0"):
+        fine_tune(restormer(**SMALLEST), "aliasing", 1, 0, **options)
+    with pytest.raises(ValueError, match="the data set is empty"):
+        mean_scores(lambda damaged, _: damaged, [], {})
+
+
+def test_study_writes_tables_and_figures_and_repeats_no_cell(store, tmp_path):
+    made = []
+
+    def load_model():
+        start_anew(3)
+        return restormer(**SMALLEST)
+
+    def counted(task, train_size, valid_size):
+        made.append((task, train_size, valid_size))
+        return datasets(store, task, train_size, valid_size)
+
+    options = {"sizes": ((1, 1), (2, 1)), "sizes_steps": 2, "steps": (2, 3), "steps_size": (2, 1)}
+    sentences = []
+    study = Study(
+        load_model, counted, tmp_path, tasks=NAMES[1:], report=sentences.append, **options
+    )
+    study.run()
+    with (tmp_path / "table-2-inpainting.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["train"], row["steps"]) for row in rows] == [("1", "2"), ("2", "2"), ("2", "3")]
+    markdown = (tmp_path / "table-1.md").read_text()
+    assert "| inpainting | 2 | 1 | 3 |" in markdown and "**" in markdown
+    for name in ("figure-2-inpainting.png", "table-6.png", "table-7.png"):
+        assert np.asarray(Image.open(tmp_path / name)).std() > 5
+    (tmp_path / "cells" / "inpainting-2-3.json").unlink()
+    sentences.clear()
+    study.run()
+    assert sentences[:2] == ["inpainting-1-2 is there", "inpainting-2-2 is there"]
+    assert sentences[-1] == "finished inpainting-2-3"
+
+
+def test_restore_keeps_known_pixels_and_refuses_masks_that_do_not_fit():
+    model = restormer(**SMALLEST)
+    pictures = np.random.default_rng(1).integers(0, 256, (1, 9, 11, 3), dtype=np.uint8)
+    valid = np.ones((1, 9, 11, 1), np.uint8)
+    valid[0, 2:5, 3:7] = 0
+    kept = restore(model, pictures, valid).numpy()
+    free = restore(model, pictures, valid, keep_known=False).numpy()
+    np.testing.assert_array_equal(kept, keep_known_pixels(free, pictures, valid))
+    np.testing.assert_array_equal(kept[valid[..., 0] == 1], pictures[valid[..., 0] == 1])
+    assert (free != kept).any()
+    all_real = restore(model, pictures, np.ones_like(valid), keep_known=False)
+    np.testing.assert_array_equal(restore(model, pictures), all_real)
+    with pytest.raises(
+        ValueError, match=r"must have the shape \(1, 9, 11, 1\), got \(1, 11, 9, 1\)"
+    ):
+        restore(model, pictures, valid.transpose(0, 2, 1, 3))
+    with pytest.raises(ValueError, match="knows no masks; build it with mask_aware=True"):
+        restore(restormer(**(SMALLEST | {"mask_aware": False})), pictures, valid)

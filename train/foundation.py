@@ -1,0 +1,231 @@
+"""Foundation training: one restoration network on several kinds of damage in turn, then fine-tuned.
+
+The turns and the growing crops belong to the data set (`data.tasks.rotation`), which is a function
+of the step; so is the learning rate. The trainer therefore resumes exactly in the middle of a turn.
+Every task is validated for itself, so that interference between tasks is seen.
+"""
+
+import functools
+import json
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from model.metrics import psnr, ssim
+from model.restormer import has_mask, keep_known_pixels, restore
+from train.curves import draw_curves
+from train.losses import l1_loss
+from train.trainer import Trainer, update
+
+ROTATE_EVERY = 250
+STEPS = 50_000
+
+PATCHES = (
+    (0, 128, 64),
+    (92, 160, 40),
+    (156, 192, 32),
+    (204, 256, 16),
+    (240, 320, 8),
+    (276, 384, 8),
+)
+"""Progressive patches: from step (of 300 thousand), side in px, batch size. arXiv:2111.09881,
+section 4, implementation details."""
+
+METRICS = {"psnr_rgb_db": psnr, "ssim_rgb": ssim}
+"""Name → function (clean, restored) → (B,), as validation shows them: RGB, no border cut."""
+
+_PICTURE_PX = 192  # side of the validation crops drawn at each evaluation
+
+
+def progressive_stages(steps, *, px_factor=1.0, batch_factor=1.0):
+    """Return the paper's stages for another number of steps, or for a smaller machine.
+
+    Args:
+        steps: Updates in all, in place of 300,000.
+        px_factor: Factor on the crops' sides, which stay multiples of 8.
+        batch_factor: Factor on the batch sizes, which stay at least 1.
+
+    Returns:
+        ``(first_step, crop_px, batch_size)`` a stage, for `data.tasks.rotation`.
+    """
+    return [
+        (
+            start * steps // 300,
+            max(8, round(px * px_factor / 8) * 8),
+            max(1, round(batch * batch_factor)),
+        )
+        for start, px, batch in PATCHES
+    ]
+
+
+def cosine(first, last, steps):
+    """Learning rate that falls from `first` to `last` along half a cosine."""
+    return keras.optimizers.schedules.CosineDecay(first, steps, alpha=last / first)
+
+
+def adamw(learning_rate, model):
+    """Return AdamW with weight decay 1e-4 and the gradient's norm clipped to 0.01.
+
+    Reference: arXiv:2111.09881, section 4; the clipping is that of its published training.
+    """
+    optimizer = keras.optimizers.AdamW(
+        learning_rate, weight_decay=1e-4, epsilon=1e-8, global_clipnorm=0.01
+    )
+    optimizer.build(model.trainable_variables)
+    return optimizer
+
+
+def restored(model, damaged, valid_mask):
+    """Restore one batch, uint8. Where some pixels are damaged, the others are kept as they are."""
+    some_damaged = not np.all(valid_mask)
+    result = restore(model, damaged, valid_mask if some_damaged and has_mask(model) else None)
+    return keep_known_pixels(result, damaged, valid_mask) if some_damaged else result
+
+
+def mean_scores(answer, dataset, metrics):
+    """Mean of each metric over all pictures of a data set.
+
+    Args:
+        answer: Function (damaged, valid_mask) → restored, uint8 batches.
+        dataset: Batches (damaged, clean, valid_mask), uint8.
+        metrics: Name → function (clean, restored) → (B,).
+
+    Returns:
+        Name → float.
+
+    Raises:
+        ValueError: The data set is empty.
+    """
+    values = []
+    for damaged, clean, valid_mask in dataset:
+        result = answer(damaged, valid_mask)
+        values.append([metric(clean, result) for metric in metrics.values()])
+    if not values:
+        raise ValueError("nothing to evaluate: the data set is empty")
+    means = [float(np.mean(np.concatenate(column))) for column in zip(*values, strict=True)]
+    return dict(zip(metrics, means, strict=True))
+
+
+class FoundationTrainer(Trainer):
+    """Trains a restoration network on batches (damaged, clean, valid_mask) with L1 loss.
+
+    The loss is that of pictures in 0..1. Real pixels of a validation picture that also has damaged
+    ones are kept as they are, with any network.
+
+    Args:
+        model: `restormer(…)`, mask-aware or not; without masks it sees the damaged picture only.
+        checkpoint_dir: Folder of the run. If it holds checkpoints, training goes on from the last.
+        learning_rate: Number or schedule; by default 3e-4 to 1e-6 by cosine over `steps`.
+        steps: Updates the default learning rate is made for.
+        metrics: Name → function (clean, restored) → (B,), of uint8 batches; must include
+            ``psnr_rgb_db``.
+        report: Called with one sentence an event.
+
+    Reference: arXiv:2111.09881, section 4.
+    """
+
+    def __init__(
+        self,
+        model,
+        checkpoint_dir=".ckpt/foundation",
+        learning_rate=None,
+        *,
+        steps=STEPS,
+        metrics=None,
+        report=print,
+    ):
+        rate = cosine(3e-4, 1e-6, steps) if learning_rate is None else learning_rate
+        self.metrics = dict(metrics or METRICS)
+        self._open_run(checkpoint_dir, report, model=model, optimizer=adamw(rate, model))
+
+    def train_step(self, damaged, clean, valid_mask):
+        """Make one update. Takes float32 batches in 0..255 and a mask, 1 = a real pixel."""
+        inputs = [damaged, valid_mask] if has_mask(self.model) else damaged
+        with tf.GradientTape() as tape:
+            loss = l1_loss(clean, self.model(inputs, training=True)) / 255
+        update(self.checkpoint.optimizer, tape, loss, self.model)
+        return (loss,)
+
+    def evaluate(self, dataset):
+        """Mean of each metric over all pictures of one task; see `mean_scores`."""
+        return mean_scores(functools.partial(restored, self.model), dataset, self.metrics)
+
+    def _scores(self, valid_dataset):
+        """Each metric of each task, ``task/metric``, and the mean PSNR of the tasks."""
+        by_task = {task: self.evaluate(dataset) for task, dataset in valid_dataset.items()}
+        numbers = {
+            f"{task}/{name}": value
+            for task, scores in by_task.items()
+            for name, value in scores.items()
+        }
+        mean = np.mean([scores["psnr_rgb_db"] for scores in by_task.values()])
+        return {"psnr_rgb_db": float(mean)} | numbers
+
+    def _evaluate_and_log(self, *arguments):
+        super()._evaluate_and_log(*arguments)
+        lines = (self.directory / "metrics.jsonl").read_text().splitlines()
+        draw_curves([json.loads(line) for line in lines], self.directory / "curves.png")
+
+    def _validation_picture(self, valid_dataset):
+        """Damaged, restored and clean crop of the first picture of each task, a row a task."""
+        rows = []
+        for dataset in valid_dataset.values():
+            parts = next(iter(dataset))
+            damaged, clean, valid = (part[:1, :_PICTURE_PX, :_PICTURE_PX] for part in parts)
+            row = tf.concat([damaged, restored(self.model, damaged, valid), clean], axis=2)[0]
+            missing = [
+                [0, max(n - m, 0)]
+                for n, m in zip((_PICTURE_PX, 3 * _PICTURE_PX), row.shape[:2], strict=True)
+            ]
+            rows.append(tf.pad(row, [*missing, [0, 0]]))
+        return tf.concat(rows, axis=0)
+
+
+def fine_tune(
+    model,
+    task,
+    train_size,
+    steps,
+    *,
+    datasets,
+    checkpoint_dir,
+    valid_size=8,
+    learning_rate=1e-4,
+    evaluate_every=None,
+    metrics=None,
+    report=print,
+):
+    """Train a foundation model further on one task and few pictures.
+
+    Args:
+        model: The foundation model; trained in place.
+        task: Its task.
+        train_size: Number of training pictures.
+        steps: Updates.
+        datasets: Function (task, train_size, valid_size) → (training batches, validation batches).
+        checkpoint_dir: Folder of the run; it resumes.
+        valid_size: Number of validation pictures.
+        learning_rate: First rate; falls to 1e-6 by cosine.
+        evaluate_every: Updates between evaluations; only at the end by default.
+        metrics: As in `FoundationTrainer`.
+        report: Called with one sentence an event.
+
+    Returns:
+        The trainer, at the last step.
+
+    Raises:
+        ValueError: There are fewer pictures than asked for, or `steps` is below 1.
+    """
+    if steps < 1:
+        raise ValueError(f"steps must be at least 1, got {steps}")
+    train_dataset, valid_dataset = datasets(task, train_size, valid_size)
+    trainer = FoundationTrainer(
+        model,
+        checkpoint_dir,
+        cosine(learning_rate, 1e-6, steps),
+        metrics=metrics,
+        report=report,
+    )
+    trainer.train(train_dataset, {task: valid_dataset}, steps, evaluate_every or steps)
+    return trainer
