@@ -19,6 +19,8 @@ _POINTWISE = (
     | frozenset(["Concatenate", "Split", "Dense"])
 )
 _CONVOLUTIONS = frozenset(["Conv2D", "DepthwiseConv2D", "SeparableConv2D", "WeightNormConv2D"])
+_PADDING = "PadToMultiple"  # a layer that makes any size fit
+_PROBE_PX = 48
 _INTERPOLATION_TAPS = {"nearest": 0, "bilinear": 1, "bicubic": 2, "lanczos3": 3, "lanczos5": 5}
 
 
@@ -73,16 +75,12 @@ def reach(model):
         ValueError: It has more inputs or outputs, other channels, or no fixed whole scale.
     """
     _check(model)
-    fields = {id(model.inputs[0]): _Field(Fraction(1), Fraction(0))}
-    smallest = Fraction(1)
-    for operation in _after_input(model):
-        sources = [fields[id(t)] for t in _tensors(operation.input)]
-        field = _through(operation, _merged(sources))
-        smallest = min(smallest, field.factor)
-        fields |= {id(t): field for t in _tensors(operation.output)}
+    fields = _fields(model)
     last = fields[id(model.outputs[0])]
     if last.factor.denominator != 1:
         raise ValueError(f"the network must enlarge by a whole number, got {last.factor}")
+    pads_itself = any(type(op).__name__ == _PADDING for op in model.operations)
+    smallest = Fraction(1) if pads_itself else min(field.factor for field in fields.values())
     radius = None if last.radius is None else math.ceil(last.radius)
     return Reach(int(last.factor), radius, math.ceil(1 / smallest), _peak_bytes(model, fields))
 
@@ -95,6 +93,20 @@ def _check(model):
         raise ValueError(f"needs a network from RGB to RGB pictures, got channels {channels}")
     if model.inputs[0].shape[1:3] != (None, None):
         raise ValueError(f"needs a network for any size, got {model.inputs[0].shape[1:3]}")
+
+
+def _fields(model):
+    """The field of each tensor of the graph, by the tensor's id."""
+    fields = {id(model.inputs[0]): _Field(Fraction(1), Fraction(0))}
+    probed = {}
+    for operation in _after_input(model):
+        before = _merged([fields[id(t)] for t in _tensors(operation.input)])
+        after = _through(operation, before)
+        if after is None:
+            probed = probed or _probed_factors(model)
+            after = _Field(probed[id(_tensors(operation.output)[0])] or before.factor, None)
+        fields |= {id(t): after for t in _tensors(operation.output)}
+    return fields
 
 
 def _after_input(model):
@@ -113,7 +125,7 @@ def _merged(sources):
 
 
 def _through(operation, field):
-    """The field after an operation."""
+    """The field after an operation; None: not known."""
     kind = type(operation).__name__
     if kind in _POINTWISE:
         return field
@@ -128,7 +140,7 @@ def _through(operation, field):
     if kind == "UpSampling2D":
         taps = Fraction(_INTERPOLATION_TAPS[operation.interpolation])
         return field.widened(taps).scaled(Fraction(operation.size[0]))
-    return _unknown(operation, field)
+    return None
 
 
 def _convolved(layer, field):
@@ -142,13 +154,14 @@ def _first(value):
     return value[0] if isinstance(value, (list, tuple)) else value
 
 
-def _unknown(operation, field):
-    """A layer that may look anywhere; how much it enlarges follows from the shapes it gives."""
-    tensors = _tensors(operation.input)
-    probe = [(1, 48, 48, t.shape[-1]) if len(t.shape) == 4 else t.shape for t in tensors]
-    shape = operation.compute_output_shape(probe[0] if len(probe) == 1 else probe)
-    by = Fraction(shape[1], 48) if len(shape) == 4 and shape[1] else Fraction(1)
-    return _Field(field.factor * by, None)
+def _probed_factors(model):
+    """Pixels per picture pixel of each tensor, from the shapes a picture would have; or None."""
+    tensors = [t for op in _after_input(model) for t in _tensors(op.output)]
+    probe = keras.KerasTensor((1, _PROBE_PX, _PROBE_PX, 3))
+    specs = keras.Function(model.inputs, tensors).compute_output_spec([probe])
+    sides = [spec.shape[1] if len(spec.shape) == 4 else None for spec in specs]
+    factors = [Fraction(side, _PROBE_PX) if side and side > 1 else None for side in sides]
+    return {id(tensor): factor for tensor, factor in zip(tensors, factors, strict=True)}
 
 
 def _peak_bytes(model, fields):

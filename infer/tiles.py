@@ -7,6 +7,8 @@ smaller one, or for a network that looks everywhere, neighbouring runs are blend
 around their common edge with a raised cosine.
 """
 
+import itertools
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,11 +26,11 @@ class Grid:
     """How a picture is cut, all in pixels of the network's input.
 
     Attributes:
-        height, width: Size of the picture, padded to `multiple`.
+        height, width: Size of the picture, padded to what the network needs.
         tile: Side of a tile.
         margin: Read on each side beyond the tile.
         blend: Half the width of the band in which neighbours are mixed; 0: they just meet.
-        multiple: Tiles begin and end at multiples of this.
+        step: Tiles begin and end at multiples of this, or at the picture's end.
         scale: Pixels out per pixel in.
     """
 
@@ -37,7 +39,7 @@ class Grid:
     tile: int
     margin: int
     blend: int
-    multiple: int
+    step: int
     scale: int
 
 
@@ -51,24 +53,23 @@ class Box:
     x1: int
 
     def grown(self, px, grid):
-        """Grow by `px` on all sides, out to the multiple, not beyond the picture."""
-        m = grid.multiple
+        """Grow by `px` on all sides, out to the next step, not beyond the picture."""
         return Box(
-            max(0, (self.y0 - px) // m * m),
-            min(grid.height, -(-(self.y1 + px) // m) * m),
-            max(0, (self.x0 - px) // m * m),
-            min(grid.width, -(-(self.x1 + px) // m) * m),
+            max(0, (self.y0 - px) // grid.step * grid.step),
+            min(grid.height, -(-(self.y1 + px) // grid.step) * grid.step),
+            max(0, (self.x0 - px) // grid.step * grid.step),
+            min(grid.width, -(-(self.x1 + px) // grid.step) * grid.step),
         )
 
     def halves(self, grid):
         """Cut the longer side in two; an empty list if it is too short for that."""
-        height, width, multiple = self.y1 - self.y0, self.x1 - self.x0, grid.multiple
-        if max(height, width) < 2 * max(multiple, _SMALLEST_TILE_PX, 2 * grid.blend):
+        height, width = self.y1 - self.y0, self.x1 - self.x0
+        if max(height, width) < 2 * max(grid.step, _SMALLEST_TILE_PX, 2 * grid.blend):
             return []
         if height >= width:
-            cut = self.y0 + height // 2 // multiple * multiple
+            cut = self.y0 + height // 2 // grid.step * grid.step
             return [Box(self.y0, cut, self.x0, self.x1), Box(cut, self.y1, self.x0, self.x1)]
-        cut = self.x0 + width // 2 // multiple * multiple
+        cut = self.x0 + width // 2 // grid.step * grid.step
         return [Box(self.y0, self.y1, self.x0, cut), Box(self.y0, self.y1, cut, self.x1)]
 
 
@@ -76,8 +77,10 @@ def make_grid(size, reach, tile, overlap_px):
     """Apply the size rules; see `infer.upscale.upscale` for `tile` and `overlap_px`.
 
     Raises:
-        ValueError: A tile below 8 px, or a negative overlap.
+        ValueError: A tile that is no number or below 8 px, or a negative overlap.
     """
+    if tile is not None and not isinstance(tile, (int, np.integer)):
+        raise ValueError(f"tile must be a number of px, 'auto' or None, got {tile!r}")
     if tile is not None and tile < _SMALLEST_TILE_PX:
         raise ValueError(f"tile must be at least {_SMALLEST_TILE_PX} px, got {tile}")
     if overlap_px is not None and overlap_px < 0:
@@ -88,9 +91,11 @@ def make_grid(size, reach, tile, overlap_px):
     if margin is None:
         margin = GLOBAL_OVERLAP_PX if radius is None else radius
     spare = margin // 2 if radius is None or margin < radius else margin - radius
-    tile = max(m, (tile or max(height, width)) // m * m)
+    # a network that looks everywhere may also halve sizes inside: keep its grid in place
+    step = m if radius is not None else math.lcm(m, _SMALLEST_TILE_PX)
+    tile = max(step, (tile or max(height, width)) // step * step)
     blend = min(spare, _WIDEST_BLEND_PX, tile // 4)  # bands of a tile's two edges never overlap
-    return Grid(height, width, tile, margin, blend, m, reach.scale)
+    return Grid(height, width, tile, margin, blend, step, reach.scale)
 
 
 def padded(image, box):
@@ -113,8 +118,9 @@ def padded(image, box):
 
 def _reflected(positions, length):
     """Positions with those beyond the end mirrored at the last pixel, which is not repeated."""
-    mirrored = 2 * (length - 1) - positions
-    return np.where(positions < length, positions, np.where(mirrored >= 0, mirrored, length - 1))
+    if positions[-1] > 2 * (length - 1):  # too small to reflect
+        return np.minimum(positions, length - 1)
+    return np.where(positions < length, positions, 2 * (length - 1) - positions)
 
 
 def run(grid, read, network, write):
@@ -153,9 +159,9 @@ def run(grid, read, network, write):
 
 def _edges(length, grid):
     """Cut a side into tiles of nearly equal length: pairs of start and end."""
-    count = max(1, -(-length // grid.tile))
-    cuts = [round(n * length / count / grid.multiple) * grid.multiple for n in range(count + 1)]
-    return list(zip(cuts[:-1], cuts[1:], strict=True))
+    count = -(-length // grid.tile)
+    cuts = [round(n * length / count / grid.step) * grid.step for n in range(count)]
+    return list(itertools.pairwise([*cuts, length]))
 
 
 class _Runner:

@@ -6,6 +6,7 @@ only, so a saved network reloads without this library's builders and runs on any
 
 import keras
 from keras import ops
+from keras.src import backend
 
 DIV2K_RGB_MEAN = (114.444, 111.4605, 103.02)
 """Mean of the DIV2K training pictures, RGB in 0..255: (0.4488, 0.4371, 0.4040) · 255."""
@@ -96,7 +97,8 @@ class Upscale(keras.layers.Layer):
     def call(self, pictures):
         height, width = ops.shape(pictures)[1:3]
         size = (height * self.scale, width * self.scale)
-        return ops.image.resize(pictures, size, interpolation="bicubic", antialias=True)
+        # not ops.image.resize: it compares the size with 0, which a traced size does not allow
+        return backend.image.resize(pictures, size, interpolation="bicubic", antialias=True)
 
     def compute_output_shape(self, input_shape):
         height, width = (n and n * self.scale for n in input_shape[1:3])
