@@ -4,6 +4,8 @@ import argparse
 import sys
 from pathlib import Path
 
+from infer.commands import load_tensorflow
+
 
 def parser():
     """The command line."""
@@ -39,6 +41,7 @@ def parser():
 def main(arguments=None):
     """Run the command line; returns the exit status."""
     options = parser().parse_args(arguments)
+    load_tensorflow()
     try:
         pairs = _source(options).pairs
         print(f"{len(pairs)} pairs at scale {options.scale} in {options.caches_dir}")

@@ -41,6 +41,7 @@ class ImageFolder(PairSource):
         if scale not in range(2, 17):
             raise ValueError(f"scale must be a whole number from 2 to 16, got {scale}")
         self.scale = scale
+        self.report = report
         self.caches_dir = caches_dir
         self._hr_files = _all_files(hr_dir)
         self._lr_files = lr_dir and _partners(self._hr_files, _all_files(lr_dir), scale)

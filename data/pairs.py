@@ -38,6 +38,7 @@ class PairSource:
     """Pairs of pictures, HR `scale` times as large as LR. Subclasses say where they come from."""
 
     scale: int
+    report = staticmethod(print)
 
     def stores(self):
         """Return (lr, hr), two `PictureStore` of equal length; built when first asked for."""
@@ -46,7 +47,7 @@ class PairSource:
     @functools.cached_property
     def pairs(self):
         """The usable pairs."""
-        return Pairs(*self.stores(), self.scale)
+        return Pairs(*self.stores(), self.scale, self.report)
 
     def __len__(self):
         return len(self.pairs)
@@ -81,12 +82,18 @@ class Pairs:
 
     HR that is no multiple of the scale is cut at the bottom and right.
 
+    Args:
+        lr_store: `PictureStore` of LR pictures.
+        hr_store: `PictureStore` of as many HR pictures.
+        scale: HR size over LR size.
+        report: Called with a sentence on what is cut or not used.
+
     Raises:
         ValueError: No pair is usable, or sizes do not match: names the first such pair.
     """
 
-    def __init__(self, lr_store, hr_store, scale):
-        self._lr, self._hr, self.scale = lr_store, hr_store, scale
+    def __init__(self, lr_store, hr_store, scale, report=print):
+        self._lr, self._hr, self.scale, self.report = lr_store, hr_store, scale, report
         readable = lr_store.sizes.all(axis=1) & hr_store.sizes.all(axis=1)
         self.numbers = np.flatnonzero(readable)
         if not len(self.numbers):
@@ -102,6 +109,13 @@ class Pairs:
             raise ValueError(
                 f"{len(unequal)} pairs do not match at scale {self.scale}; the first: {lr_name} "
                 f"has (height, width) {tuple(self.lr_sizes[i])}, {hr_name} {tuple(hr_sizes[i])}"
+            )
+
+        cut = np.count_nonzero((hr_sizes % self.scale).any(axis=1))
+        if cut:
+            self.report(
+                f"{cut} of {len(self)} HR pictures are no multiple of {self.scale} px: cut at the "
+                "bottom and right"
             )
 
     def __len__(self):
@@ -139,6 +153,11 @@ class CropSampler:
         self._ends = np.cumsum(self._positions.prod(axis=1))  # windows up to and with picture i
         if not self._ends[-1]:
             raise ValueError(f"every picture is smaller than the crop of {hr_crop_px} px (HR)")
+        small = np.count_nonzero(self._positions.prod(axis=1) == 0)
+        if small:
+            pairs.report(
+                f"left out: {small} of {len(pairs)} pictures, smaller than the crop of {hr_crop_px} px"
+            )
 
     def batch(self, step):
         """Return batch number `step`: (B, h, h, 3) and (B, s·h, s·h, 3) uint8."""

@@ -111,12 +111,14 @@ def test_changed_pictures_make_a_new_store(hr_dir, tmp_path):
 # --- pairs -------------------------------------------------------------------------------------
 
 
-def test_lr_is_made_by_imresize_of_the_cut_hr(hr_dir, folder):
+def test_lr_is_made_by_imresize_of_the_cut_hr(hr_dir, folder, capsys):
     for number, (lr, hr) in enumerate(folder.pairs):
         whole = read(hr_dir / f"picture{number}.png")
         height, width = (n // 4 * 4 for n in whole.shape[:2])
         np.testing.assert_array_equal(hr, whole[:height, :width])
         np.testing.assert_array_equal(lr, imresize(hr, 1 / 4))
+    said = capsys.readouterr().out
+    assert "3 of 3 HR pictures are no multiple of 4 px: cut at the bottom and right" in said
 
 
 @pytest.mark.parametrize("turn", range(8))
@@ -178,9 +180,13 @@ def test_passes_are_counted_in_batches(folder):
 def test_pictures_smaller_than_the_crop_are_not_used(tmp_path):
     save(tmp_path / "hr" / "large.png", np.full((16, 24, 3), 200, np.uint8))
     save(tmp_path / "hr" / "small.png", np.full((12, 40, 3), 100, np.uint8))
-    folder = ImageFolder(tmp_path / "hr", scale=2, caches_dir=tmp_path / "caches")
+    said = []
+    folder = ImageFolder(
+        tmp_path / "hr", scale=2, caches_dir=tmp_path / "caches", report=said.append
+    )
     _, hr = next(iter(folder.dataset(50, hr_crop_px=16)))
     assert np.unique(hr) == [200]
+    assert said == ["left out: 1 of 2 pictures, smaller than the crop of 16 px"]
     with pytest.raises(ValueError, match="every picture is smaller than the crop of 64 px"):
         folder.dataset(1, hr_crop_px=64)
     with pytest.raises(ValueError, match="hr_crop_px must be a multiple of 2, got 15"):

@@ -256,6 +256,11 @@ def test_the_command_says_what_is_wrong(pictures, tmp_path, capsys):
     arguments[arguments.index("--scale") + 1] = "8"
     assert main(arguments) == 2
     assert "error: scale must be 2, 3 or 4 for edsr, got 8" in capsys.readouterr().err
+    (tmp_path / "file").write_text("")
+    arguments = command(tmp_path / "hr", tmp_path)
+    arguments[-1] = str(tmp_path / "file" / "out.weights.h5")
+    assert main(arguments) == 1
+    assert "error: [Errno" in capsys.readouterr().err
     assert main(command(tmp_path / "absent", tmp_path)) == 2
     assert "no folder" in capsys.readouterr().err
 

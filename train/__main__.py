@@ -5,7 +5,10 @@ import json
 import signal
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
+
+from infer.commands import load_tensorflow
 
 NETWORKS = {
     "edsr": "EDSR, pixel loss",
@@ -78,7 +81,8 @@ def _add_network_options(command, name):
 def _add_gan_options(command):
     group = command.add_argument_group("networks")
     group.add_argument("--generator", required=True, metavar="FILE", help="pre-trained ×4 weights")
-    group.add_argument("--content", choices=["VGG54", "VGG22"], default="VGG54")
+    group.add_argument("--content", choices=["VGG54", "VGG22"], default="VGG54", help="features")
+    group.add_argument("--vgg-weights", metavar="FILE", help="VGG19's, where none can be fetched")
 
 
 def main(arguments=None):
@@ -97,7 +101,9 @@ def main(arguments=None):
 
 def train(options):
     """Train what the options say and write the weights."""
+    load_tensorflow()
     _make_repeatable(options)
+    _check_writable(options.out)
     directory = Path(options.checkpoint_dir or Path(".ckpt", Path(options.out).name.split(".")[0]))
     directory.mkdir(parents=True, exist_ok=True)
     trainer = _trainer(options, directory)
@@ -128,6 +134,13 @@ def _make_repeatable(options):
         tf.config.experimental.enable_op_determinism()
 
 
+def _check_writable(out):
+    """Raise `OSError` now rather than after days of training."""
+    Path(out).parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=Path(out).parent):
+        pass
+
+
 def _source(options, hr, lr):
     from data import ImageFolder
 
@@ -137,12 +150,15 @@ def _source(options, hr, lr):
 def _trainer(options, directory):
     import train as trainers
     from infer.weights import load_model
-    from model.srgan import discriminator
+    from model.srgan import discriminator, vgg_22, vgg_54
+    from train.losses import vgg_content_loss
 
     rate = _learning_rate(options)
     if options.network == "srgan":
+        features = {"VGG54": vgg_54, "VGG22": vgg_22}[options.content]
+        content_loss = vgg_content_loss(features(options.vgg_weights or "imagenet"))
         return trainers.SrganTrainer(
-            load_model(options.generator), discriminator(), options.content, rate, directory
+            load_model(options.generator), discriminator(), content_loss, rate, directory
         )
     model = _network(options)
     if options.start_from:
