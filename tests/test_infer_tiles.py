@@ -53,7 +53,7 @@ def changed_distance(model):
     make_positive(model)
     size, middle, scale = 84, 41, reach(model).scale
     pictures = np.zeros((3, size, size, 3), np.float32)
-    pictures[1:, middle, middle] = [[1e4], [-1e4]]  # both signs: bicubic has negative taps
+    pictures[1:, middle, middle] = [[1e8], [-1e8]]  # both signs: bicubic has negative taps
     before, *after = model(pictures).numpy()
     _, rows, columns = np.nonzero(np.any(np.stack(after) != before, axis=-1))
     return max(np.abs(np.stack([rows, columns]) // scale - middle).max(axis=1))
