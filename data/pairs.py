@@ -156,7 +156,8 @@ class CropSampler:
         small = np.count_nonzero(self._positions.prod(axis=1) == 0)
         if small:
             pairs.report(
-                f"left out: {small} of {len(pairs)} pictures, smaller than the crop of {hr_crop_px} px"
+                f"left out: {small} of {len(pairs)} pictures, smaller than the crop of "
+                f"{hr_crop_px} px"
             )
 
     def batch(self, step):
