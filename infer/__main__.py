@@ -10,7 +10,7 @@ import json
 import sys
 from pathlib import Path
 
-from infer import commands
+from infer import commands, restore
 
 
 def main(arguments=None):
@@ -149,6 +149,7 @@ def _demo(options):
 COMMANDS = {
     "demo": ("Make a photograph small, bring it back, draw both.", _add_demo, _demo),
     "upscale": ("Enlarge pictures.", commands.add_upscale, commands.upscale),
+    "restore": ("Take away noise, blur, stairs or scratches.", restore.add_options, restore.run),
     "evaluate": ("Score a network on a folder of pictures.", _add_evaluate, _evaluate),
     "weights": ("List the bundled networks.", _add_weights, _weights),
 }

@@ -64,12 +64,13 @@ def add_upscale(command):
     command.add_argument("pictures", nargs="+", help="files, folders or patterns such as '*.jpg'")
     command.add_argument("-o", "--out", required=True, help="file to write, or folder")
     add_model(command)
-    _folder_options(command)
+    add_files(command)
     _quality_options(command)
     add_tile(command)
 
 
-def _folder_options(command):
+def add_files(command):
+    """Add the options on files."""
     group = command.add_argument_group("files")
     group.add_argument("--suffix", default="", help="put at the end of names, such as -x4")
     group.add_argument("--format", choices=["png", "jpg", "tif", "webp", "bmp"], help="of results")
@@ -127,7 +128,7 @@ def upscale(options):
         in_folder=in_folder,
         report=lambda sentence: tqdm.write(sentence, file=sys.stderr),
     )
-    return _conclude(outcome, in_folder)
+    return conclude(outcome, in_folder)
 
 
 def _settings(options, model):
@@ -171,7 +172,7 @@ def _number(text, what):
         raise ValueError(f"{what} must be a number, got {text!r}") from None
 
 
-def _conclude(outcome, in_folder):
+def conclude(outcome, in_folder):
     """Print what became of the run; returns the exit status."""
     if in_folder:
         print(

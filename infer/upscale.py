@@ -16,7 +16,7 @@ from infer import tiles
 from infer.memory import free_bytes
 from infer.reach import reach
 
-_LUMA = np.array(
+LUMA = np.array(
     [0.299, 0.587, 0.114], np.float32
 )  # BT.601, full range: weights sum to 1, so white is white
 _BUDGET_BYTES = 512 << 20
@@ -82,7 +82,7 @@ class Upscaler:
         if tile == "auto":
             tile = self.fitting_tile(overlap_px)
         grid = tiles.make_grid(image.shape[:2], self.reach, tile, overlap_px)
-        source = _without_hidden_colours(image)
+        source = self._source(image)
         target = out[..., None] if out.ndim == 2 else out
 
         def write(y, x, block):
@@ -109,6 +109,10 @@ class Upscaler:
         side = int((budget / self.reach.bytes_per_px) ** 0.5) - 2 * margin
         return max(32, side // 8 * 8)
 
+    def _source(self, image):
+        """What tiles are cut from."""
+        return _without_hidden_colours(image)
+
     def _enlarge(self, window):
         """One tile: (h, w) or (h, w, C) of any type to (s·h, s·w, C) float32 in 0..255."""
         pixels = window.astype(np.float32) / np.float32(257 if window.dtype == np.uint16 else 1)
@@ -120,7 +124,7 @@ class Upscaler:
 
     def _colour(self, pixels):
         if pixels.shape[2] == 1:
-            answer = self._network(np.repeat(pixels, 3, axis=2)) @ _LUMA[:, None]
+            answer = self._network(np.repeat(pixels, 3, axis=2)) @ LUMA[:, None]
         else:
             answer = self._network(pixels)
         return _keep_black_and_white(pixels, answer, self.reach.scale)
@@ -133,7 +137,7 @@ class Upscaler:
         scale = self.reach.scale
         if alpha.min() == alpha.max():
             return _repeated(alpha, scale)
-        answer = self._network(np.repeat(alpha, 3, axis=2)) @ _LUMA[:, None]
+        answer = self._network(np.repeat(alpha, 3, axis=2)) @ LUMA[:, None]
         square = np.ones((3, 3), np.uint8)
         low, high = (_repeated(f(alpha, square)[..., None], scale) for f in (cv2.erode, cv2.dilate))
         return np.clip(answer, low, high)

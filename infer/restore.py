@@ -1,0 +1,192 @@
+"""The command ``python -m infer restore``: take away noise, blur, stairs or scratches.
+
+Nothing here imports what takes time before the command runs.
+"""
+
+import functools
+import signal
+import sys
+from pathlib import Path
+
+from infer import commands
+
+TASKS = ("denoise", "deblur", "antialias", "inpaint")
+ALPHA = "alpha"
+
+
+def add_options(command):
+    """Add the options of ``restore``."""
+    command.add_argument("pictures", nargs="+", help="files, folders or patterns such as '*.jpg'")
+    command.add_argument("-o", "--out", required=True, help="file to write, or folder")
+    command.add_argument("--task", required=True, choices=TASKS, help="what is wrong with them")
+    commands.add_model(command)
+    group = command.add_argument_group(
+        "mask (inpaint)", "White means a real pixel, black a damaged one, as in prepared data."
+    )
+    group.add_argument(
+        "--mask", metavar="FILE", help="mask picture, a folder of them by name, or the word alpha"
+    )
+    group.add_argument("--mask-colour", metavar="#RRGGBB", help="damaged pixels have this colour")
+    group.add_argument("--mask-tolerance", type=float, default=0, help="in grey levels (default 0)")
+    group.add_argument("--invert-mask", action="store_true", help="white means damaged")
+    group.add_argument("--large-mask", action="store_true", help="over 90%% damaged is meant")
+    group.add_argument("--all-pixels", action="store_true", help="let real pixels change as well")
+    commands.add_files(command)
+    commands.add_tile(command)
+
+
+def run(options):
+    """Restore pictures; returns the exit status."""
+    from infer import jobs
+    from infer.encode import check_quality
+
+    check_quality(options.quality)
+    _check_options(options)
+    sources, many = jobs.find_sources(options.pictures)
+    ending = options.format and f".{options.format}"
+    todo = jobs.jobs_for(
+        sources,
+        many,
+        options.out,
+        suffix=options.suffix,
+        ending=ending,
+        overwrite=options.overwrite,
+    )
+    in_folder = todo[0].target != Path(options.out)
+    if in_folder:
+        Path(options.out).mkdir(parents=True, exist_ok=True)
+        jobs.remove_leftovers(Path(options.out))
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    if options.task == "inpaint":
+        outcome = _inpaint(options, todo, in_folder)
+    else:
+        network, key = _plain(options)
+        outcome = _run(todo, network, options, key, in_folder)
+    return commands.conclude(outcome, in_folder)
+
+
+def _check_options(options):
+    given = [option for option in (options.mask, options.mask_colour) if option]
+    if options.task == "inpaint" and len(given) != 1:
+        raise ValueError("inpaint needs a mask: give --mask or --mask-colour (one of them)")
+    if options.task != "inpaint" and given:
+        raise ValueError(f"a mask belongs to --task inpaint, not to {options.task}")
+
+
+def _name(options):
+    return options.model or f"restormer-lite-{options.task}"
+
+
+def _plain(options):
+    """The network without masks, whether its weights were trained with them or not; and its key."""
+    commands.load_tensorflow()
+    from infer.batch import fingerprint
+    from infer.upscale import Upscaler
+    from infer.weights import load_model
+
+    model = load_model(_name(options))
+    if len(model.inputs) == 2:
+        model = load_model(_name(options), {"mask_aware": False})
+    return Upscaler(model), fingerprint(model)
+
+
+def _inpaint(options, todo, in_folder):
+    """Each picture has its mask, so each is a run of its own."""
+    from infer.batch import Outcome
+
+    masks = {job: _mask_rule(options, job.source) for job in todo}
+    if not in_folder:
+        _try_mask(masks[todo[0]], todo[0].source)
+    network, fingerprint = _masked(options)
+    total = Outcome()
+    for job in todo:
+        key = f"{fingerprint} {_mask_key(options, job)}"
+        outcome = _run([job], network(masks[job]), options, key, in_folder)
+        total.done, total.skipped = total.done + outcome.done, total.skipped + outcome.skipped
+        total.failures += outcome.failures
+    return total
+
+
+def _masked(options):
+    """Function of a mask rule → `Inpainter`, and the network's key."""
+    commands.load_tensorflow()
+    from infer.batch import fingerprint
+    from infer.inpaint import Inpainter
+    from infer.weights import load_model
+
+    model = load_model(_name(options))
+    if len(model.inputs) != 2:
+        raise ValueError(f"{_name(options)} is a network without masks, so it cannot inpaint")
+    plain = load_model(_name(options), {"mask_aware": False})
+    settings = {"keep_known": not options.all_pixels, "drop_alpha": options.mask == ALPHA}
+    return functools.partial(Inpainter, model, plain, **settings), fingerprint(model)
+
+
+def _mask_rule(options, source):
+    """Function of a picture → its mask, checked."""
+    from infer import masks
+
+    invert = options.invert_mask
+    if options.mask == ALPHA:
+        name = "the alpha channel"
+
+        def rule(image):
+            return masks.alpha_mask(image) != invert
+    elif options.mask:
+        name = str(masks.find_mask_file(options.mask, source))
+        read = functools.cache(lambda: masks.file_mask(name, invert=invert, report=_report))
+
+        def rule(_):
+            return read()
+    else:
+        name = f"the colour {options.mask_colour}"
+
+        def rule(image):
+            valid = masks.colour_mask(image, options.mask_colour, options.mask_tolerance)
+            return valid != invert
+
+    def mask_of(image):
+        valid = rule(image)
+        masks.check(valid, image.shape[:2], name, allow_large=options.large_mask)
+        return valid
+
+    return mask_of
+
+
+def _try_mask(mask_of, source):
+    """Find a wrong mask of a single picture before the network is loaded."""
+    from infer.image import load_image
+
+    mask_of(load_image(source))
+
+
+def _mask_key(options, job):
+    """What the result depends on beside the network: the mask, and how it is read."""
+    from infer import masks
+
+    choices = [options.mask_colour, options.mask_tolerance, options.invert_mask, options.all_pixels]
+    if options.mask in (None, ALPHA):
+        return f"{options.mask} {choices}"
+    stat = masks.find_mask_file(options.mask, job.source).stat()
+    return f"{stat.st_size} {stat.st_mtime_ns} {choices}"
+
+
+def _run(todo, network, options, key, in_folder):
+    from infer import batch
+
+    settings = batch.Settings(
+        key=f"{options.task} {options.overlap_px} {options.quality} {key}",
+        tile=options.tile,
+        overlap_px=options.overlap_px,
+        quality=options.quality,
+        overwrite=options.overwrite,
+        max_megapixels=options.max_megapixels,
+        workers=options.workers,
+    )
+    return batch.run(todo, network, settings, in_folder=in_folder, report=_report)
+
+
+def _report(sentence):
+    from tqdm import tqdm
+
+    tqdm.write(sentence, file=sys.stderr)
