@@ -1,0 +1,185 @@
+"""``python -m infer restore``: tasks, masks, tiles, depths, folders, and mistakes."""
+
+import numpy as np
+import pytest
+
+from infer import masks
+from infer.__main__ import main
+from infer.image import load_image, save_image
+from infer.inpaint import Inpainter
+from model.restormer import restormer
+
+SMALLEST = {
+    "dim": 4,
+    "num_blocks": (1, 0, 0, 0),
+    "num_refinement_blocks": 0,
+    "heads": (1, 1, 1, 2),
+}
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory):
+    """Files of a network with masks and of one without."""
+    folder = tmp_path_factory.mktemp("weights")
+    for name, mask_aware in (("masked", True), ("plain", False)):
+        restormer(**SMALLEST, mask_aware=mask_aware).save_weights(folder / f"{name}.weights.h5")
+    return folder
+
+
+@pytest.fixture
+def photo(tmp_path):
+    """A picture, 23×29 px, with a white scratch of 3×11 px, and its mask."""
+    pixels = np.random.default_rng(1).integers(0, 200, (23, 29, 3), dtype=np.uint8)
+    mask = np.full((23, 29), 255, np.uint8)
+    pixels[7:10, 4:15], mask[7:10, 4:15] = 255, 0
+    save_image(tmp_path / "photo.png", pixels)
+    save_image(tmp_path / "mask.png", mask)
+    return tmp_path / "photo.png"
+
+
+def run(weights, photo, *arguments, task="inpaint", network="masked"):
+    out = photo.parent / "out.png"
+    model = str(weights / f"{network}.weights.h5")
+    return main(
+        ["restore", str(photo), "-o", str(out), "--task", task, "--model", model, *arguments]
+    )
+
+
+@pytest.mark.parametrize("network", ["masked", "plain"])
+def test_denoises_with_either_network(weights, photo, network):
+    assert run(weights, photo, task="denoise", network=network) == 0
+    result = load_image(photo.parent / "out.png")
+    assert result.shape == (23, 29, 3) and (result != load_image(photo)).any()
+
+
+@pytest.mark.parametrize("tile", ["none", "16"])
+def test_fills_in_what_the_mask_marks_and_keeps_the_rest(weights, photo, tile):
+    mask = photo.parent / "mask.png"
+    assert run(weights, photo, "--mask", str(mask), "--tile", tile) == 0
+    result, before = load_image(photo.parent / "out.png"), load_image(photo)
+    damaged = load_image(mask) == 0
+    np.testing.assert_array_equal(result[~damaged], before[~damaged])
+    assert (result[damaged] != 255).any()
+    assert run(weights, photo, "--mask", str(mask), "--all-pixels") == 0
+    assert (load_image(photo.parent / "out.png")[~damaged] != before[~damaged]).any()
+
+
+def test_colour_file_and_alpha_masks_agree(weights, photo):
+    results = []
+    pixels = load_image(photo)
+    alpha = np.where((pixels == 255).all(axis=2), 0, 255).astype(np.uint8)
+    with_alpha = photo.parent / "alpha.png"
+    save_image(with_alpha, np.dstack([pixels, alpha]))
+    inverted = photo.parent / "inverted.png"
+    save_image(inverted, 255 - load_image(photo.parent / "mask.png"))
+    for source, *options in (
+        (photo, "--mask-colour", "#ffffff"),
+        (photo, "--mask", str(photo.parent / "mask.png")),
+        (photo, "--mask", str(inverted), "--invert-mask"),
+        (with_alpha, "--mask", "alpha"),
+    ):
+        assert run(weights, source, *options) == 0
+        results.append(load_image(photo.parent / "out.png"))
+    for result in results[1:]:
+        np.testing.assert_array_equal(result, results[0])
+
+
+@pytest.mark.parametrize("channels", [None, 2, 4])
+def test_sixteen_bits_grey_and_alpha_are_kept(weights, channels):
+    from infer.weights import load_model
+
+    shape = (13, 17) if channels is None else (13, 17, channels)
+    image = np.random.default_rng(2).integers(0, 65536, shape, dtype=np.uint16)
+    valid = np.ones((13, 17), bool)
+    valid[3:6, 2:9] = False
+    file = weights / "masked.weights.h5"
+    plain = load_model(file, {"mask_aware": False})
+    result = Inpainter(load_model(file), plain, lambda image: valid)(image)
+    assert result.shape == shape and result.dtype == np.uint16
+    np.testing.assert_array_equal(result[valid], image[valid])
+    if channels:
+        np.testing.assert_array_equal(result[..., -1], image[..., -1])
+
+
+def test_folders_with_a_folder_of_masks_skip_what_is_done(weights, photo, capsys):
+    sources, mask_dir, out = (photo.parent / name for name in ("in", "masks", "done"))
+    for folder in (sources, mask_dir):
+        folder.mkdir()
+    for name in ("a", "b"):
+        save_image(sources / f"{name}.png", load_image(photo))
+        save_image(mask_dir / f"{name}.png", load_image(photo.parent / "mask.png"))
+    command = ["restore", str(sources), "-o", str(out), "--task", "inpaint"]
+    command += ["--model", str(weights / "masked.weights.h5"), "--mask", str(mask_dir)]
+    assert main(command) == 0 and "2 done, 0 skipped" in capsys.readouterr().out
+    assert main(command) == 0 and "0 done, 2 skipped" in capsys.readouterr().out
+    assert {file.name for file in out.glob("*.png")} == {"a.png", "b.png"}
+    (mask_dir / "b.png").unlink()
+    assert main(command) == 2 and "no mask named as b.png" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (lambda m: m[:, :-1], "is 28×23 px, the picture 29×23 px"),
+        (lambda m: np.full_like(m, 255), "marks no pixel as damaged"),
+        (lambda m: np.zeros_like(m), "marks every pixel as damaged"),
+        (lambda m: 255 - m, "of the picture as damaged: is it inverted?"),
+    ],
+)
+def test_refuses_masks_that_cannot_be_meant(weights, photo, capsys, change, sentence):
+    mask = photo.parent / "mask.png"
+    save_image(mask, change(load_image(mask)))
+    assert run(weights, photo, "--mask", str(mask)) == 2
+    error = capsys.readouterr().err
+    assert sentence in error and len(error.splitlines()) == 1
+
+
+def test_a_large_mask_can_be_meant(weights, photo):
+    mask = photo.parent / "mask.png"
+    save_image(mask, 255 - load_image(mask))
+    assert run(weights, photo, "--mask", str(mask), "--large-mask") == 0
+
+
+def test_grey_values_in_a_mask_are_told(photo):
+    mask = load_image(photo.parent / "mask.png").copy()
+    mask[0, :2] = 127, 128
+    save_image(photo.parent / "grey.png", mask)
+    sentences = []
+    valid = masks.file_mask(photo.parent / "grey.png", report=sentences.append)
+    assert not valid[0, 0] and valid[0, 1]
+    assert sentences == [
+        f"{photo.parent / 'grey.png'} has 2 grey pixels; 128 and above count as real"
+    ]
+
+
+def test_mask_colours_have_a_tolerance():
+    image = np.array([[[250, 3, 0], [255, 0, 0]]], np.uint8)
+    assert masks.colour_mask(image, "#ff0000").tolist() == [[True, False]]
+    assert masks.colour_mask(image, "#ff0000", 5).tolist() == [[False, False]]
+    assert masks.colour_mask(image.astype(np.uint16) * 257, "#ff0000").tolist() == [[True, False]]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "options", "sentence"),
+    [
+        ([], {}, "inpaint needs a mask: give --mask or --mask-colour"),
+        (["--mask-colour", "white"], {}, "must be written #rrggbb, got 'white'"),
+        (["--mask-colour", "#010203"], {}, "marks no pixel as damaged"),
+        (["--mask", "alpha"], {}, "has no alpha channel"),
+        (["--mask-colour", "#ffffff"], {"network": "plain"}, "is a network without masks"),
+        (["--mask-colour", "#ffffff"], {"task": "denoise"}, "belongs to --task inpaint"),
+    ],
+)
+def test_mistakes_get_one_line_and_exit_code_2(
+    weights, photo, capsys, arguments, options, sentence
+):
+    assert run(weights, photo, *arguments, **options) == 2
+    error = capsys.readouterr().err
+    assert sentence in error and len(error.splitlines()) == 1
+
+
+def test_an_unknown_task_lists_the_tasks(weights, photo, capsys):
+    with pytest.raises(SystemExit) as stop:
+        run(weights, photo, task="sharpen")
+    assert stop.value.code == 2
+    assert "denoise" in capsys.readouterr().err
