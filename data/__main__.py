@@ -1,4 +1,6 @@
-"""Command line: ``python -m data div2k|folder …`` fetches, decodes and shows training pictures."""
+"""Command line: ``python -m data div2k|folder …`` fetches, decodes and shows training pictures;
+``python -m data preview|degrade …`` damages clean ones for restoration.
+"""
 
 import argparse
 import sys
@@ -35,7 +37,39 @@ def parser():
         command.add_argument(
             "--hr-crop-px", type=int, default=192, help="its windows (default 192)"
         )
+        command.set_defaults(run=_decode)
+    _add_restoration(commands)
     return top
+
+
+def _add_restoration(commands):
+    preview = commands.add_parser("preview", help="draw a kind of damage on a sheet")
+    preview.add_argument("-o", "--sheet", required=True, metavar="PNG", help="sheet to write")
+    preview.add_argument("--count", type=int, default=6, help="crops (default 6)")
+    preview.add_argument("--crop-px", type=int, default=160, help="their side (default 160)")
+    preview.add_argument("--caches-dir", default=".caches", help="where decoded pictures are kept")
+    preview.set_defaults(run=_preview)
+
+    degrade = commands.add_parser(
+        "degrade", help="write input/, target/ and mask/ pictures of one kind of damage"
+    )
+    degrade.add_argument("--out", required=True, metavar="DIR", help="TASK/ is made in it")
+    degrade.add_argument(
+        "--strength", type=float, help="in the task's unit; by default drawn for each picture"
+    )
+    degrade.add_argument(
+        "--tfds",
+        metavar="NAME",
+        help="first write pictures of this tensorflow-datasets set to --in",
+    )
+    degrade.add_argument("--split", default="train", help="of it (default train)")
+    degrade.add_argument("--count", type=int, default=100, help="of its pictures (default 100)")
+    degrade.set_defaults(run=_degrade)
+
+    for command in (preview, degrade):
+        command.add_argument("--task", required=True, help="a wrong one lists them")
+        command.add_argument("--in", dest="in_dir", required=True, metavar="DIR", help="clean ones")
+        command.add_argument("--seed", type=int, default=0, help="the same makes the same damage")
 
 
 def main(arguments=None):
@@ -43,14 +77,47 @@ def main(arguments=None):
     options = parser().parse_args(arguments)
     load_tensorflow()
     try:
-        pairs = _source(options).pairs
-        print(f"{len(pairs)} pairs at scale {options.scale} in {options.caches_dir}")
-        if options.sheet:
-            _write_sheet(pairs, options)
+        options.run(options)
     except (ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     return 0
+
+
+def _decode(options):
+    pairs = _source(options).pairs
+    print(f"{len(pairs)} pairs at scale {options.scale} in {options.caches_dir}")
+    if options.sheet:
+        _write_sheet(pairs, options)
+
+
+def _preview(options):
+    from PIL import Image
+
+    from data.tasks import clean_store, find_task, preview_sheet
+
+    task = find_task(options.task)
+    store = clean_store([options.in_dir], options.caches_dir)
+    sheet = preview_sheet(options.task, store, options.count, options.crop_px, options.seed)
+    Path(options.sheet).parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(sheet).save(options.sheet)
+    low, high = task.strengths
+    print(
+        f"wrote {options.sheet}: damaged, clean, mask (white = real); {task.unit} {low} to {high}"
+    )
+
+
+def _degrade(options):
+    from data.prepared import write_damaged, write_tfds
+    from data.tasks import find_task
+
+    find_task(options.task)
+    if options.tfds:
+        write_tfds(options.tfds, options.split, options.count, options.in_dir)
+    count = write_damaged(
+        options.task, options.in_dir, options.out, strength=options.strength, seed=options.seed
+    )
+    print(f"wrote {count} pictures each to {options.out}/{options.task}/input, target and mask")
 
 
 def _source(options):

@@ -60,9 +60,8 @@ class PairSource:
         Args:
             batch_size: Pairs a batch.
             repeat_count: Passes over the pictures; None for no end.
-            random_transform: True: random crops, flips and quarter turns. Every window of the data
-                is equally likely, so large pictures are seen more often. False: whole pictures in
-                order, which needs batch_size=1 where sizes differ.
+            random_transform: True: random crops, flips and quarter turns; every picture is equally
+                likely. False: whole pictures in order, which needs batch_size=1 where sizes differ.
             hr_crop_px: Side of the HR crop; a multiple of the scale.
             seed: Batches are a function of it and the step.
 
@@ -149,34 +148,28 @@ class CropSampler:
             raise ValueError(f"hr_crop_px must be a multiple of {pairs.scale}, got {hr_crop_px}")
         self.pairs, self.batch_size, self.seed = pairs, batch_size, seed
         self.lr_px, self.hr_px = hr_crop_px // pairs.scale, hr_crop_px
-        self._positions = np.maximum(pairs.lr_sizes.astype(np.int64) - self.lr_px + 1, 0)
-        self._ends = np.cumsum(self._positions.prod(axis=1))  # windows up to and with picture i
-        if not self._ends[-1]:
+        self._positions = pairs.lr_sizes - self.lr_px + 1  # of the window's corner: rows, columns
+        self._usable = np.flatnonzero((self._positions > 0).all(axis=1))
+        if not len(self._usable):
             raise ValueError(f"every picture is smaller than the crop of {hr_crop_px} px (HR)")
-        small = np.count_nonzero(self._positions.prod(axis=1) == 0)
-        if small:
+        if len(self._usable) < len(pairs):
             pairs.report(
-                f"left out: {small} of {len(pairs)} pictures, smaller than the crop of "
-                f"{hr_crop_px} px"
+                f"left out: {len(pairs) - len(self._usable)} of {len(pairs)} pictures, smaller "
+                f"than the crop of {hr_crop_px} px"
             )
 
     def batch(self, step):
         """Return batch number `step`: (B, h, h, 3) and (B, s·h, s·h, 3) uint8."""
         random = np.random.Generator(np.random.Philox(key=self.seed, counter=[0, 0, 0, int(step)]))
-        windows = random.integers(self._ends[-1], size=self.batch_size)
+        pictures = self._usable[random.integers(len(self._usable), size=self.batch_size)]
+        corners = random.integers(self._positions[pictures])
         turns = random.integers(8, size=self.batch_size)
         lr = np.empty((self.batch_size, self.lr_px, self.lr_px, 3), np.uint8)
         hr = np.empty((self.batch_size, self.hr_px, self.hr_px, 3), np.uint8)
-        for i, (window, turn) in enumerate(zip(windows, turns, strict=True)):
-            lr_window, hr_window = self._window(window)
-            lr[i], hr[i] = dihedral(lr_window, turn), dihedral(hr_window, turn)
+        for i, (top, left) in enumerate(corners):
+            small, large = self.pairs.window(pictures[i], top, left, self.lr_px, self.lr_px)
+            lr[i], hr[i] = dihedral(small, turns[i]), dihedral(large, turns[i])
         return lr, hr
-
-    def _window(self, window):
-        picture = np.searchsorted(self._ends, window, side="right")
-        rest = window - (self._ends[picture - 1] if picture else 0)
-        top, left = divmod(rest, self._positions[picture, 1])
-        return self.pairs.window(picture, top, left, self.lr_px, self.lr_px)
 
 
 def dihedral(picture, turn):

@@ -158,14 +158,17 @@ def test_batches_depend_on_seed_and_step_only(folder):
     assert far[0].shape == (3, 6, 6, 3)
 
 
-def test_every_window_is_equally_likely(tmp_path):
-    """One picture with 4 windows and one with 1: four of five crops come from the first."""
-    save(tmp_path / "hr" / "a.png", np.full((10, 10, 3), 200, np.uint8))
-    save(tmp_path / "hr" / "b.png", np.full((8, 8, 3), 100, np.uint8))
+def test_every_picture_and_every_place_in_it_is_equally_likely(tmp_path):
+    ramp = np.tile(np.arange(2 * 13, dtype=np.uint8)[:, None, None], (1, 8, 3))
+    save(tmp_path / "hr" / "a.png", ramp)  # 10 rows where the window can begin
+    save(tmp_path / "hr" / "b.png", np.full((8, 8, 3), 200, np.uint8))
     folder = ImageFolder(tmp_path / "hr", scale=2, caches_dir=tmp_path / "caches")
-    dataset = folder.dataset(1000, hr_crop_px=8)
-    share = np.mean(next(iter(dataset))[1][:, 0, 0, 0].numpy() == 200)
-    assert abs(share - 0.8) < 5 * np.sqrt(0.8 * 0.2 / 1000)
+    _, hr = next(iter(folder.dataset(1000, hr_crop_px=8)))
+    values = hr.numpy().min(axis=(1, 2, 3))
+    assert abs(np.mean(values == 200) - 0.5) < 5 * np.sqrt(0.25 / 1000)
+    for first_row in range(10):
+        share = np.mean(values == 2 * first_row)
+        assert abs(share - 0.05) < 5 * np.sqrt(0.05 * 0.95 / 1000)
 
 
 def test_whole_pictures_come_in_order_and_repeat(folder):
