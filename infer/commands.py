@@ -72,7 +72,7 @@ def add_upscale(command):
 def add_files(command):
     """Add the options on files."""
     group = command.add_argument_group("files")
-    group.add_argument("--suffix", default="", help="put at the end of names, such as -x4")
+    group.add_argument("--suffix", default="", help="put at the end of names: --suffix=-x4")
     group.add_argument("--format", choices=["png", "jpg", "tif", "webp", "bmp"], help="of results")
     group.add_argument("--quality", type=int, default=95, help="of JPEG and WebP (default 95)")
     group.add_argument("--overwrite", action="store_true", help="replace originals, others' files")

@@ -73,7 +73,7 @@ def pairs(hr_dir, lr_dir, scale, shrink):
         lr = rgb8(load_image(lr_files[file])) if lr_dir else shrink(hr)
         if lr.shape[:2] != (height, width):
             raise ValueError(
-                f"{lr_files[file]} must be {height} × {width} px, a {scale}th of {file.name}, got "
+                f"{lr_files[file]} must be {height} × {width} px, 1/{scale} of {file.name}, got "
                 f"{lr.shape[0]} × {lr.shape[1]}"
             )
         yield Pair(file.name, lr, hr, whole.shape != hr.shape)

@@ -82,18 +82,23 @@ def jobs_for(files, many, out, *, suffix="", ending=None, overwrite=False):
             fit.
     """
     target = Path(out)
-    if not many and not target.is_dir() and not str(out).endswith("/"):
-        if suffix or ending:
-            raise ValueError(f"a suffix and a format are for folders; {out} has its own name")
-        jobs = [Job(files[0], target)]
-    elif target.suffix.lower() in WRITABLE and (not many or target.is_file()):
-        raise ValueError(f"{out} is a folder; name a file in it")
-    elif target.exists() and not target.is_dir():
-        raise ValueError(f"several pictures need a folder to go to; {out} is a file")
-    else:
+    _check_folder(target, many)
+    if many or target.is_dir() or str(out).endswith("/"):
         jobs = [Job(f, target / (f.stem + suffix + (ending or _same(f)))) for f in files]
+    elif suffix or ending:
+        raise ValueError(f"a suffix and a format are for folders; {out} has its own name")
+    else:
+        jobs = [Job(files[0], target)]
     _check_targets(jobs, overwrite)
     return jobs
+
+
+def _check_folder(target, many):
+    has_picture_name = target.suffix.lower() in WRITABLE
+    if many and not target.is_dir() and (target.exists() or has_picture_name):
+        raise ValueError(f"several pictures need a folder to go to, got {target}")
+    if not many and target.is_dir() and has_picture_name:
+        raise ValueError(f"{target} is a folder; name a file in it")
 
 
 def _same(file):
