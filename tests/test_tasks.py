@@ -7,6 +7,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
+from data.__main__ import main
 from data.prepared import RealPairs, pair_files, write_damaged, write_tfds
 from data.tasks import (
     TASKS,
@@ -182,3 +183,22 @@ def test_pictures_of_tensorflow_datasets(monkeypatch, tmp_path):
     np.testing.assert_array_equal(np.asarray(Image.open(files[1])), pictures[1])
     with pytest.raises(ValueError, match="has only 3 pictures, not 4"):
         write_tfds("celeb_a", "train", 4, tmp_path)
+
+
+def test_command_line_previews_and_degrades(hr_dir, tmp_path, capsys):
+    sheet, out = tmp_path / "sheet.png", tmp_path / "out"
+    command = ["--task", "motion-blur", "--in", str(hr_dir)]
+    caches = ["--caches-dir", str(tmp_path / "caches")]
+    crops = ["--count", "2", "--crop-px", "31"]
+    assert main(["preview", *command, *caches, *crops, "-o", str(sheet)]) == 0
+    assert np.asarray(Image.open(sheet)).shape == (39, 2 * (3 * 31 + 8), 3)
+    assert main(["degrade", *command, "--out", str(out), "--strength", "9"]) == 0
+    assert "wrote 3 pictures" in capsys.readouterr().out
+    assert len(list((out / "motion-blur" / "input").iterdir())) == 3
+
+
+@pytest.mark.parametrize("command", [["preview", "-o", "s.png"], ["degrade", "--out", "o"]])
+def test_command_line_lists_the_tasks_for_an_unknown_one(hr_dir, capsys, command):
+    assert main([*command, "--task", "denoise", "--in", str(hr_dir)]) == 2
+    error = capsys.readouterr().err
+    assert "no task 'denoise'; there are gaussian-noise" in error and error.count("\n") == 1
