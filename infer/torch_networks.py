@@ -6,6 +6,7 @@ mean and colour order) is folded into the tensors themselves, still in PyTorch's
 """
 
 import contextlib
+import math
 import re
 from functools import partial
 
@@ -212,7 +213,7 @@ def _restormer(tensors):
         ),
         "num_refinement_blocks": count_blocks(tensors, r"refinement\.(\d+)\."),
         "heads": tuple(shape[f"{level}.0.attn.temperature"][0] for level in _RESTORMER_LEVELS),
-        "ffn_expansion": _expansion(
+        "ffn_expansion": expansion_of(
             [shape[f"{level}.0.ffn.project_out.weight"][:2] for level in _RESTORMER_LEVELS]
         ),
         "use_bias": "encoder_level1.0.attn.qkv.bias" in tensors,
@@ -222,13 +223,13 @@ def _restormer(tensors):
     return Recognised("Restormer", restormer, arguments, tensors, _fold_restormer)
 
 
-def _expansion(widths):
-    """The shortest decimal e with ``int(channels · e) == hidden`` in every (channels, hidden)."""
-    for digits in range(1, 8):
-        middle = sum(hidden + 0.5 for _, hidden in widths) / sum(channels for channels, _ in widths)
-        for expansion in (round(widths[-1][1] / widths[-1][0], digits), round(middle, digits)):
-            if all(int(channels * expansion) == hidden for channels, hidden in widths):
-                return expansion
+def expansion_of(widths):
+    """Return the shortest decimal e with ``int(channels · e) == hidden`` in every (channels, hidden)."""
+    smallest = max(hidden / channels for channels, hidden in widths)
+    for digits in range(8):
+        expansion = math.ceil(smallest * 10**digits) / 10**digits
+        if all(int(channels * expansion) == hidden for channels, hidden in widths):
+            return expansion
     raise ValueError(f"no ffn_expansion gives these widths (channels, hidden): {widths}")
 
 

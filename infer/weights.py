@@ -9,6 +9,7 @@ import json
 from pathlib import Path
 
 from infer import catalogue, convert
+from infer.recognised import Recognised, new_model
 from model import weight_file
 from model.edsr import edsr
 from model.esrgan import rrdb_net
@@ -61,7 +62,8 @@ def load_model(name_or_path, arguments=None, *, allow_nan=False, report=print):
             f"{path} does not say which network it is for; build one and call its "
             "load_weights(path) instead"
         )
-    model = BUILDERS[note["builder"]](**note["arguments"] | (arguments or {}))
+    found = Recognised(note["builder"], BUILDERS[note["builder"]], note["arguments"])
+    model = new_model(found, arguments)
     model.load_weights(path)
     if not allow_nan:
         convert.refuse_nan(model, path)
