@@ -24,6 +24,8 @@ _LINEAR = (
     "https://raw.githubusercontent.com/richzhang/PerceptualSimilarity/master/lpips/weights/v0.1"
 )
 
+_RECORD = "sha256.json"  # checksums of first downloads, by address
+
 _APACHE = "Apache-2.0"
 _RESTORMER_LICENCE = "academic use only (the Restormer authors' licence)"
 _VGGFACE_LICENCE = "non-commercial research (Visual Geometry Group)"
@@ -188,26 +190,33 @@ def get(name, *, allow_nan=False, report=print):
         return target
     outside = CATALOGUE[name]
     folder = cache_dir() / f"{name}.download"
-    files = [_fetched(source, folder, report) for source in outside.sources]
-    origin = {
-        "url": [source.url for source in outside.sources],
-        "licence": outside.licence,
-    }
-    convert.convert(files, target, allow_nan=allow_nan, origin=origin, report=report)
+    origin = {"url": [source.url for source in outside.sources], "licence": outside.licence}
+    try:
+        files, digests = _fetched(outside.sources, folder, report)
+        convert.convert(files, target, allow_nan=allow_nan, origin=origin, report=report)
+    except ValueError:  # not what it should be: the next call fetches it anew
+        shutil.rmtree(folder)
+        raise
+    record = cache_dir() / _RECORD
+    record.write_text(json.dumps(_recorded() | digests, indent=1) + "\n")
     shutil.rmtree(folder)
     return target
 
 
-def _fetched(source, folder, report):
-    """Fetch one source, check and record its checksum, and unpack what is wanted of it."""
-    record = cache_dir() / "sha256.json"
-    known = json.loads(record.read_text()) if record.exists() else {}
-    file = folder / source.url.rpartition("/")[2].partition("?")[0]
-    known[source.url] = fetch(
-        source.url, file, source.sha256 or known.get(source.url), report=report
-    )
-    record.write_text(json.dumps(known, indent=1) + "\n")
-    return _unpacked(file, source.member) if source.member else file
+def _recorded():
+    record = cache_dir() / _RECORD
+    return json.loads(record.read_text()) if record.exists() else {}
+
+
+def _fetched(sources, folder, report):
+    """Fetch sources and unpack what is wanted of them: the files, and checksums by address."""
+    files, digests = [], {}
+    for source in sources:
+        file = folder / source.url.rpartition("/")[2].partition("?")[0]
+        known = source.sha256 or _recorded().get(source.url)
+        digests[source.url] = fetch(source.url, file, known, report=report)
+        files.append(_unpacked(file, source.member) if source.member else file)
+    return files, digests
 
 
 def _unpacked(archive, member):

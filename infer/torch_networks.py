@@ -224,7 +224,7 @@ def _restormer(tensors):
 
 
 def expansion_of(widths):
-    """Return the shortest decimal e with ``int(channels · e) == hidden`` in every (channels, hidden)."""
+    """Shortest decimal e with ``int(channels · e) == hidden`` for all pairs (channels, hidden)."""
     smallest = max(hidden / channels for channels, hidden in widths)
     for digits in range(8):
         expansion = math.ceil(smallest * 10**digits) / 10**digits
