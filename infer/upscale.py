@@ -19,7 +19,10 @@ from infer.reach import reach
 LUMA = np.array(
     [0.299, 0.587, 0.114], np.float32
 )  # BT.601, full range: weights sum to 1, so white is white
-_BUDGET_BYTES = 512 << 20
+_BUDGET_BYTES = 620 << 20  # for the picture and one run: with TensorFlow's 0.65 GB below 1.5 GB
+_LEAST_BYTES = 64 << 20
+_PEAK_OVER_LIVE = 1.6  # process memory over the features alive at once, measured on four networks
+_ROWS = 64
 _FLAT_PX = 5  # side of an all-white or all-black square whose middle the network may not tint
 
 
@@ -80,14 +83,16 @@ class Upscaler:
         elif out.shape != shape or out.dtype != dtype:
             raise ValueError(f"out must be {shape} {dtype}, got {out.shape} {out.dtype}")
         if tile == "auto":
-            tile = self.fitting_tile(overlap_px)
+            tile = self.fitting_tile(overlap_px, image.nbytes)
         grid = tiles.make_grid(image.shape[:2], self.reach, tile, overlap_px)
         source = self._source(image)
         target = out[..., None] if out.ndim == 2 else out
 
         def write(y, x, block):
             block = block[: target.shape[0] - y, : target.shape[1] - x]
-            target[y : y + block.shape[0], x : x + block.shape[1]] = _as_type(block, dtype)
+            for start in range(0, len(block), _ROWS):  # few rows at a time: small copies
+                rows = _as_type(block[start : start + _ROWS], dtype)
+                target[y + start : y + start + len(rows), x : x + block.shape[1]] = rows
             if report:
                 report(block.shape[0] * block.shape[1] / self.reach.scale**2)
 
@@ -100,13 +105,19 @@ class Upscaler:
         dtype = image.dtype if image.dtype in (np.uint8, np.uint16) else np.dtype(np.float32)
         return (height * self.reach.scale, width * self.reach.scale, *channels), dtype
 
-    def fitting_tile(self, overlap_px=None):
-        """Return the side in px of the largest tile that fits in free memory."""
+    def fitting_tile(self, overlap_px=None, picture_bytes=0):
+        """Return the side in px of the largest tile that fits in free memory.
+
+        Args:
+            overlap_px: See `upscale`.
+            picture_bytes: What the picture takes; a large one leaves less for a tile.
+        """
         margin = overlap_px
         if margin is None:
             margin = self.reach.radius_px or tiles.GLOBAL_OVERLAP_PX
-        budget = min(free_bytes() // 2, _BUDGET_BYTES)
-        side = int((budget / self.reach.bytes_per_px) ** 0.5) - 2 * margin
+        budget = max(_LEAST_BYTES, _BUDGET_BYTES - picture_bytes)
+        budget = min(budget, free_bytes() // 2)
+        side = int((budget / (_PEAK_OVER_LIVE * self.reach.bytes_per_px)) ** 0.5) - 2 * margin
         return max(32, side // 8 * 8)
 
     def _source(self, image):
@@ -144,14 +155,17 @@ class Upscaler:
 
     def _network(self, pixels):
         if not self._ensemble:
-            return self._forward(pixels[None])[0].numpy()
+            return self._run(pixels)
         total = 0.0
         for turns in range(4):
             for step in (1, -1):
                 turned = np.rot90(pixels, turns)[:, ::step]
-                answer = self._forward(np.ascontiguousarray(turned)[None])[0].numpy()
+                answer = self._run(np.ascontiguousarray(turned))
                 total = total + np.rot90(answer[:, ::step], -turns)
         return total / np.float32(8)
+
+    def _run(self, pixels):
+        return np.asarray(self._forward(pixels[None]))[0]  # asarray and not .numpy(): no copy
 
 
 def _traced(model):
