@@ -10,7 +10,7 @@ import json
 import sys
 from pathlib import Path
 
-from infer import commands, restore
+from infer import commands, restore, weight_commands
 
 
 def main(arguments=None):
@@ -108,21 +108,6 @@ def _cell(psnr_db, ssim):
     )
 
 
-def _add_weights(command):
-    command.add_argument(
-        "--rebuild", action="store_true", help="write manifest and README table anew from the files"
-    )
-
-
-def _weights(options):
-    commands.load_tensorflow()
-    from infer import weights
-
-    if options.rebuild:
-        weights.rebuild()
-    print(weights.markdown_table(weights.manifest()))
-
-
 def _add_demo(command):
     commands.add_model(command)
     command.add_argument("-o", "--out", default="out", metavar="DIR", help="default: out")
@@ -151,7 +136,16 @@ COMMANDS = {
     "upscale": ("Enlarge pictures.", commands.add_upscale, commands.upscale),
     "restore": ("Take away noise, blur, stairs or scratches.", restore.add_options, restore.run),
     "evaluate": ("Score a network on a folder of pictures.", _add_evaluate, _evaluate),
-    "weights": ("List the bundled networks.", _add_weights, _weights),
+    "weights": (
+        "List bundled networks and published ones, or fetch the latter.",
+        weight_commands.add_weights,
+        weight_commands.weights,
+    ),
+    "convert": (
+        "Turn a weight file from elsewhere into one of this library.",
+        weight_commands.add_convert,
+        weight_commands.convert,
+    ),
 }
 
 if __name__ == "__main__":
