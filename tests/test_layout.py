@@ -1,6 +1,9 @@
 """Which room may import which: DESIGN's table, kept true."""
 
 import ast
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -33,3 +36,17 @@ def test_a_room_imports_only_what_it_may(room):
 
 def test_utils_imports_infer_only():
     assert set(imported_rooms(ROOT / "utils.py")) & NAMES <= {"infer"}
+
+
+@pytest.mark.parametrize("room", ["train", "infer"])
+def test_another_folder_named_model_is_named(tmp_path, room):
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "__init__.py").write_text("")
+    result = subprocess.run(
+        [sys.executable, "-c", f"import {room}"],
+        env=os.environ | {"PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}"},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert f"`import model` finds {tmp_path / 'model' / '__init__.py'}, not this" in result.stderr
