@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from data.pairs import PairSource
+from data.pairs import CropSampler, PairSource
 from data.store import PICTURE_SUFFIXES, files_source, open_store, picture_files, read_picture
-from data.tasks import damage, find_task
+from data.tasks import damage, find_task, task_batches
 
 LAYOUTS = {
     "prepared": (r"^(.*)\binput/", r"\1target/"),
@@ -130,3 +130,29 @@ def pair_files(layout, directory):
     if not pairs:
         raise FileNotFoundError(f"no pairs in the layout of {layout} in {root}")
     return pairs
+
+
+class RealDamage:
+    """Pairs of real damage with turns in `data.tasks.rotation`: all pixels count as real ones.
+
+    Args:
+        pairs: `RealPairs`.
+        seed: Key of the crops.
+    """
+
+    def __init__(self, pairs, *, seed=0):
+        self._pairs, self._seed = pairs.pairs, seed
+
+    def batch(self, step, batch_size, crop_px):
+        """Return batch number `step`: damaged and clean (B, h, h, 3) and ones (B, h, h, 1)."""
+        damaged, clean = CropSampler(self._pairs, batch_size, crop_px, self._seed).batch(step)
+        return damaged, clean, np.ones_like(clean[..., :1])
+
+    def whole_pictures(self, count=None):
+        """The first pictures (default all) whole, one a batch, as (damaged, clean, ones)."""
+
+        def whole(i):
+            damaged, clean = self._pairs[i]
+            return damaged[None], clean[None], np.ones_like(clean[None, ..., :1])
+
+        return task_batches(whole, len(self._pairs) if count is None else count)

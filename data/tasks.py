@@ -168,7 +168,7 @@ class DamagedPictures:
 
     def whole_pictures(self):
         """All pictures whole, in order, one a batch, at the usual strength."""
-        return SeekableDataset(lambda first: _dataset(self.whole, first, len(self)))
+        return task_batches(self.whole, len(self))
 
 
 def rotation(sources, stages, *, every=250):
@@ -196,15 +196,20 @@ def rotation(sources, stages, *, every=250):
         source = sources[step // every % len(sources)]
         return source.batch(step, batch_size, crop_px)
 
-    return SeekableDataset(lambda first: _dataset(batch, first, -1))
+    return task_batches(batch)
 
 
 def _generator(seed, step):
     return np.random.Generator(np.random.Philox(key=seed, counter=[0, 0, 0, int(step)]))
 
 
-def _dataset(batch, first, count):
-    """Data set of ``batch(step)`` for step = first, first + 1, … (count in all; -1: no end)."""
+def task_batches(batch, count=None):
+    """``batch(0)``, ``batch(1)``, … as a `SeekableDataset`.
+
+    Args:
+        batch: Function of a step → uint8 arrays (B, H, W, 3) twice and (B, H, W, 1).
+        count: How many; None for no end.
+    """
 
     def load(step):
         parts = tf.numpy_function(lambda n: batch(int(n)), [step], [tf.uint8] * 3, stateful=False)
@@ -213,9 +218,12 @@ def _dataset(batch, first, count):
             for part, channels in zip(parts, (3, 3, 1), strict=True)
         )
 
-    steps = tf.data.Dataset.counter(start=first)
-    steps = steps if count < 0 else steps.take(max(count - first, 0))
-    return steps.map(load).prefetch(4)  # a few batches ahead hide the loading behind the step
+    def start_at(first):
+        steps = tf.data.Dataset.counter(start=first)
+        steps = steps if count is None else steps.take(max(count - first, 0))
+        return steps.map(load).prefetch(4)  # a few batches ahead hide the loading behind the step
+
+    return SeekableDataset(start_at)
 
 
 def preview_sheet(task, store, count=6, crop_px=160, seed=0):

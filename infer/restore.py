@@ -126,24 +126,7 @@ def _mask_rule(options, source):
     """Function of a picture → its mask, checked."""
     from infer import masks
 
-    invert = options.invert_mask
-    if options.mask == ALPHA:
-        name = "the alpha channel"
-
-        def rule(image):
-            return masks.alpha_mask(image) != invert
-    elif options.mask:
-        name = str(masks.find_mask_file(options.mask, source))
-        read = functools.cache(lambda: masks.file_mask(name, invert=invert, report=_report))
-
-        def rule(_):
-            return read()
-    else:
-        name = f"the colour {options.mask_colour}"
-
-        def rule(image):
-            valid = masks.colour_mask(image, options.mask_colour, options.mask_tolerance)
-            return valid != invert
+    name, rule = _unchecked_mask(options, source)
 
     def mask_of(image):
         valid = rule(image)
@@ -151,6 +134,25 @@ def _mask_rule(options, source):
         return valid
 
     return mask_of
+
+
+def _unchecked_mask(options, source):
+    """What to call the mask of a picture, and the function that gives it."""
+    from infer import masks
+
+    if options.mask == ALPHA:
+        return "the alpha channel", lambda image: masks.alpha_mask(image) != options.invert_mask
+    if options.mask_colour:
+        colour, tolerance = options.mask_colour, options.mask_tolerance
+        return (
+            f"the colour {colour}",
+            lambda image: masks.colour_mask(image, colour, tolerance) != options.invert_mask,
+        )
+    file = masks.find_mask_file(options.mask, source)
+    read = functools.cache(
+        lambda: masks.file_mask(file, invert=options.invert_mask, report=_report)
+    )
+    return str(file), lambda _: read()
 
 
 def _try_mask(mask_of, source):

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 
 import keras
 import numpy as np
@@ -11,7 +12,9 @@ from PIL import Image
 
 from data.tasks import DamagedPictures, clean_store, rotation
 from model.restormer import keep_known_pixels, restore, restormer
+from model.weight_file import read_note
 from tests.conftest import start_anew
+from train.__main__ import main
 from train.foundation import (
     FoundationTrainer,
     adamw,
@@ -154,35 +157,38 @@ def test_refuses_more_pictures_than_there_are_and_no_steps(store, tmp_path):
         mean_scores(lambda damaged, _: damaged, [], {})
 
 
-def test_study_writes_tables_and_figures_and_repeats_no_cell(store, tmp_path):
-    made = []
+def test_study_goes_on_after_an_interruption_and_writes_tables_and_figures(store, tmp_path):
+    interrupted = [True]
 
     def load_model():
         start_anew(3)
         return restormer(**SMALLEST)
 
-    def counted(task, train_size, valid_size):
-        made.append((task, train_size, valid_size))
+    def once_interrupted(task, train_size, valid_size):
+        if train_size == 2 and interrupted:
+            raise KeyboardInterrupt(interrupted.pop())
         return datasets(store, task, train_size, valid_size)
 
     options = {"sizes": ((1, 1), (2, 1)), "sizes_steps": 2, "steps": (2,), "steps_size": (2, 1)}
     sentences = []
     study = Study(
-        load_model, counted, tmp_path, tasks=NAMES[1:], report=sentences.append, **options
+        load_model, once_interrupted, tmp_path, tasks=NAMES[1:], report=sentences.append, **options
     )
+    with pytest.raises(KeyboardInterrupt):
+        study.run()
+    assert sentences[-1] == "finished inpainting-1-2"
+    sentences.clear()
     study.run()
+    assert sentences[0] == "inpainting-1-2 is there"
+    assert [s for s in sentences if "finished" in s] == ["finished inpainting-2-2"]
     with (tmp_path / "table-2-inpainting.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert [(row["train"], row["steps"]) for row in rows] == [("1", "2"), ("2", "2")]
+    assert float(rows[1]["psnr_rgb_db fine-tuned"]) > 0
     markdown = (tmp_path / "table-1.md").read_text()
     assert "| inpainting | 2 | 1 | 2 |" in markdown and "**" in markdown
     for name in ("figure-2-inpainting.png", "table-6.png", "table-7.png"):
         assert np.asarray(Image.open(tmp_path / name)).std() > 5
-    (tmp_path / "cells" / "inpainting-2-2.json").unlink()
-    sentences.clear()
-    study.run()
-    assert sentences[0] == "inpainting-1-2 is there"
-    assert sentences[-1] == "finished inpainting-2-2"
 
 
 def test_restore_keeps_known_pixels_and_refuses_masks_that_do_not_fit():
@@ -203,3 +209,53 @@ def test_restore_keeps_known_pixels_and_refuses_masks_that_do_not_fit():
         restore(model, pictures, valid.transpose(0, 2, 1, 3))
     with pytest.raises(ValueError, match="knows no masks; build it with mask_aware=True"):
         restore(restormer(**(SMALLEST | {"mask_aware": False})), pictures, valid)
+
+
+def command(store_dir, tmp_path, *words):
+    clean = ["--clean", str(store_dir), "--valid-clean", str(store_dir)]
+    return main([*words, *clean, "--caches-dir", str(tmp_path / "caches")])
+
+
+def test_command_lines_from_foundation_to_study(store, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("model.restormer.restormer_lite", lambda mask_aware: restormer(**SMALLEST))
+    clean, out = tmp_path / "clean", tmp_path / "weights"
+    for name in ("a_real.png", "a_mean.png"):
+        (tmp_path / "polyu").mkdir(exist_ok=True)
+        shutil.copy(clean / "0.png", tmp_path / "polyu" / name)
+    run_dir = ["--checkpoint-dir", str(tmp_path / "run")]
+    mix = ["--mix", "aliasing=3", "--valid-mix", "aliasing=1", "--real", f"polyu={tmp_path}/polyu"]
+    small = ["--px-factor", "0.1", "--batch-factor", "0.02", "--rotate-every", "1"]
+    words = ["foundation", "--steps", "3", *mix, *small, *run_dir, "--out", f"{out}/f.weights.h5"]
+    assert command(clean, tmp_path, *words) == 0
+    assert read_note(out / "f.weights.h5")["training"]["steps"] == 3
+    assert json.loads((tmp_path / "run" / "run.json").read_text())["arguments"]["mix"]
+    few = ["--model", f"{out}/f.weights.h5", "--crop-px", "16", "--batch-size", "1"]
+    sizes = ["--task", "aliasing", "--train-size", "2", "--valid-size", "1", "--steps", "2"]
+    tuned = ["--out", f"{out}/t.weights.h5", "--checkpoint-dir", str(tmp_path / "tuning")]
+    assert command(clean, tmp_path, "fine-tune", *few, *sizes, *tuned) == 0
+    assert (out / "t.weights.h5").exists()
+    series = ["--sizes", "1:1", "--sizes-steps", "1", "--steps", "1", "--steps-size", "1:1"]
+    series += ["--tasks", "aliasing"]
+    words = ["study", *few, *series, "--out", str(tmp_path / "study")]
+    assert command(clean, tmp_path, *words) == 0
+    assert (tmp_path / "study" / "table-7.png").exists()
+    assert "restored" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["--mix", "denoise=3"], "a mix is TASK=NUMBER, with all or gaussian-noise"),
+        (["--mix", "all=many"], "got 'all=many'"),
+        (["--real", "polyu"], "real pairs are LAYOUT=DIR"),
+        ([], "gaussian-noise asks for 400 pictures, but there are 3"),
+    ],
+)
+def test_mistakes_get_one_line_and_exit_code_2(
+    store, tmp_path, capsys, monkeypatch, words, sentence
+):
+    monkeypatch.setattr("model.restormer.restormer_lite", lambda mask_aware: restormer(**SMALLEST))
+    words = ["foundation", "--out", f"{tmp_path}/f.weights.h5", *words]
+    assert command(tmp_path / "clean", tmp_path, *words) == 2
+    error = capsys.readouterr().err
+    assert sentence in error and error.count("\n") == 1

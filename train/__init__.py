@@ -6,10 +6,25 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from train.foundation import FoundationTrainer, fine_tune
     from train.recipes import EdsrTrainer, SrganGeneratorTrainer, SrganTrainer, WdsrTrainer
     from train.trainer import Trainer
 
-__all__ = ["EdsrTrainer", "SrganGeneratorTrainer", "SrganTrainer", "Trainer", "WdsrTrainer"]
+__all__ = [
+    "EdsrTrainer",
+    "FoundationTrainer",
+    "SrganGeneratorTrainer",
+    "SrganTrainer",
+    "Trainer",
+    "WdsrTrainer",
+    "fine_tune",
+]
+
+_HOMES = {
+    "FoundationTrainer": "train.foundation",
+    "Trainer": "train.trainer",
+    "fine_tune": "train.foundation",
+}
 
 _model = importlib.util.find_spec("model")
 if _model is None or Path(_model.origin or "").parents[1] != Path(__file__).parents[1]:
@@ -23,5 +38,4 @@ def __getattr__(name):
     """Import late: TensorFlow takes seconds, and ``python -m train --help`` needs none of it."""
     if name not in __all__:
         raise AttributeError(f"module 'train' has no attribute {name!r}")
-    home = "train.trainer" if name == "Trainer" else "train.recipes"
-    return getattr(importlib.import_module(home), name)
+    return getattr(importlib.import_module(_HOMES.get(name, "train.recipes")), name)

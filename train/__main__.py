@@ -1,6 +1,7 @@
 """Command line: ``python -m train edsr --hr DIR --scale 4 --steps N --out FILE.weights.h5``."""
 
 import argparse
+import functools
 import json
 import signal
 import subprocess
@@ -9,6 +10,7 @@ import tempfile
 from pathlib import Path
 
 from infer.commands import load_tensorflow
+from train import restoration
 
 NETWORKS = {
     "edsr": "EDSR, pixel loss",
@@ -34,6 +36,9 @@ def parser():
             _add_gan_options(command)
         else:
             _add_network_options(command, name)
+    for name, what in restoration.COMMANDS.items():
+        command = commands.add_parser(name, help=what, description=what)
+        restoration.add_options(command, name)
     return top
 
 
@@ -90,7 +95,10 @@ def main(arguments=None):
     options = parser().parse_args(arguments)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        train(options)
+        if options.network in restoration.COMMANDS:
+            train_restoration(options)
+        else:
+            train(options)
     except (ValueError, OSError, FloatingPointError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2 if isinstance(error, (ValueError, FileNotFoundError)) else 1
@@ -119,6 +127,64 @@ def train(options):
     trainer.model.save_weights(options.out)
     _note(options)
     print(f"wrote {options.out}")
+
+
+def train_restoration(options):
+    """Run one of `restoration.COMMANDS` and write weights, or tables and figures."""
+    load_tensorflow()
+    _make_repeatable(options)
+    _check_writable(options.out)
+    from data.restoration import RestorationData, parse_mix
+    from infer.weights import load_model
+
+    data = RestorationData(
+        options.clean, options.valid_clean, caches_dir=options.caches_dir, seed=options.seed
+    )
+    metrics = _metrics(options)
+    if options.network == "foundation":
+        parsed = {
+            "mix": parse_mix(options.mix),
+            "valid_mix": parse_mix(options.valid_mix),
+            "real": restoration.parse_real(options.real),
+        }
+        trainer = restoration.run_foundation(options, data, parsed, metrics)
+    else:
+        datasets = functools.partial(
+            data.few, crop_px=options.crop_px, batch_size=options.batch_size
+        )
+        load = functools.partial(load_model, options.model)
+        if options.network == "study":
+            restoration.run_study(options, datasets, load, metrics)
+            return
+        trainer = restoration.run_fine_tune(options, datasets, load, metrics)
+    trainer.model.save_weights(options.out)
+    _write_facts(options, trainer)
+    print(f"wrote {options.out}")
+
+
+def _write_facts(options, trainer):
+    from model.weight_file import write_note
+
+    facts = _facts(options)
+    (trainer.directory / "run.json").write_text(json.dumps(facts, indent=1))
+    write_note(options.out, {"training": facts["arguments"]})
+
+
+def _metrics(options):
+    """The metrics of validation: PSNR, SSIM, and LPIPS where a network for it is named."""
+    import tensorflow as tf
+
+    from infer.weights import load_model
+    from train.foundation import METRICS
+
+    if not options.lpips:
+        return METRICS
+    lpips = load_model(options.lpips)
+
+    def distance(clean, restored):
+        return lpips.traced(tf.cast(clean, tf.float32), tf.cast(restored, tf.float32))
+
+    return METRICS | {"lpips": distance}
 
 
 def _make_repeatable(options):

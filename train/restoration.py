@@ -1,0 +1,167 @@
+"""The commands ``python -m train foundation|fine-tune|study``: their options, and what they run.
+
+Data sets and the reading of weight files are handed in by ``train/__main__.py``, which alone may
+know the other rooms.
+"""
+
+from pathlib import Path
+
+COMMANDS = {
+    "foundation": "train one restoration network on several kinds of damage in turn",
+    "fine-tune": "train a foundation model further on one task and few pictures",
+    "study": "run the fine-tuning study and write its tables and figures",
+}
+
+
+def add_options(command, name):
+    """Add the options of one of `COMMANDS`."""
+    _add_data_options(command)
+    run = command.add_argument_group("run")
+    run.add_argument("--seed", type=int, default=0, help="of weights and batches (default 0)")
+    run.add_argument("--deterministic", action="store_true", help="repeatable on a GPU too; slower")
+    run.add_argument(
+        "--lpips", metavar="NAME_OR_FILE", help="also measure LPIPS, for example by lpips-squeeze"
+    )
+    {"foundation": _add_foundation, "fine-tune": _add_fine_tune, "study": _add_study}[name](run)
+
+
+def _add_data_options(command):
+    group = command.add_argument_group("data")
+    group.add_argument("--clean", nargs="+", required=True, metavar="DIR", help="clean pictures")
+    group.add_argument(
+        "--valid-clean", nargs="+", required=True, metavar="DIR", help="others, to validate on"
+    )
+    group.add_argument("--caches-dir", default=".caches", help="decoded pictures (default .caches)")
+
+
+def _add_out(group, default_every):
+    group.add_argument("--out", required=True, metavar="FILE.weights.h5", help="trained weights")
+    group.add_argument("--checkpoint-dir", help="folder of the run (default .ckpt/OUT)")
+    group.add_argument("--evaluate-every", type=int, default=default_every, metavar="N")
+    group.add_argument("--learning-rate", type=float, help="first rate; falls by cosine to 1e-6")
+
+
+def _add_foundation(group):
+    group.add_argument("--size", choices=["full", "lite"], default="lite", help="default lite")
+    group.add_argument("--no-masks", action="store_true", help="plain network, for comparison")
+    group.add_argument("--steps", type=int, default=50_000, help="updates in all (default 50000)")
+    group.add_argument("--rotate-every", type=int, default=250, help="steps a turn (default 250)")
+    group.add_argument("--mix", nargs="+", metavar="TASK=N", help="training pictures; all=N")
+    group.add_argument("--valid-mix", nargs="+", metavar="TASK=N", help="validation pictures")
+    group.add_argument(
+        "--real", nargs="+", default=[], metavar="LAYOUT=DIR", help="real pairs, such as polyu=DIR"
+    )
+    group.add_argument("--px-factor", type=float, default=1.0, help="on the paper's crops")
+    group.add_argument("--batch-factor", type=float, default=1.0, help="on the paper's batches")
+    group.add_argument("--start-from", metavar="FILE", help="weights a new run begins with")
+    _add_out(group, 1000)
+
+
+def _add_few(group):
+    group.add_argument("--model", required=True, metavar="NAME_OR_FILE", help="foundation weights")
+    group.add_argument("--crop-px", type=int, default=128, help="side of crops (default 128)")
+    group.add_argument("--batch-size", type=int, default=8, help="crops a step (default 8)")
+
+
+def _add_fine_tune(group):
+    _add_few(group)
+    group.add_argument("--task", required=True, help="a wrong one lists them")
+    group.add_argument("--train-size", type=int, default=40, help="pictures (default 40)")
+    group.add_argument("--valid-size", type=int, default=8, help="pictures (default 8)")
+    group.add_argument("--steps", type=int, default=800, help="updates (default 800)")
+    _add_out(group, 100)
+
+
+def _add_study(group):
+    _add_few(group)
+    group.add_argument("--out", required=True, metavar="DIR", help="tables, figures, cells")
+    group.add_argument("--tasks", nargs="+", metavar="TASK", help="default: one of each kind")
+    group.add_argument(
+        "--sizes", nargs="+", metavar="TRAIN:VALID", help="default 10:2 20:4 40:8 80:16"
+    )
+    group.add_argument("--sizes-steps", type=int, default=200, help="of each (default 200)")
+    group.add_argument("--steps", nargs="+", type=int, help="default 100 200 … 800")
+    group.add_argument("--steps-size", metavar="TRAIN:VALID", help="of each (default 40:8)")
+
+
+def directory_of(options):
+    """Folder of the run."""
+    return Path(options.checkpoint_dir or Path(".ckpt", Path(options.out).name.split(".")[0]))
+
+
+def parse_real(words):
+    """Turn ``["polyu=DIR", …]`` into layout → folder."""
+    for word in words:
+        if "=" not in word:
+            raise ValueError(f"real pairs are LAYOUT=DIR, such as polyu=DIR; got {word!r}")
+    return dict(word.split("=", 1) for word in words)
+
+
+def run_foundation(options, data, parsed, metrics):
+    """Train a foundation model and return its trainer.
+
+    Args:
+        options: Of the command.
+        data: What makes data sets, with ``foundation(stages, …)``.
+        parsed: ``mix``, ``valid_mix`` and ``real`` as `data` takes them.
+        metrics: See `train.foundation.FoundationTrainer`.
+    """
+    from model.restormer import restormer, restormer_lite
+    from train.foundation import FoundationTrainer, cosine, progressive_stages
+
+    build = {"full": restormer, "lite": restormer_lite}[options.size]
+    model = build(mask_aware=not options.no_masks)
+    if options.start_from:
+        model.load_weights(options.start_from)
+    rate = options.learning_rate and cosine(options.learning_rate, 1e-6, options.steps)
+    stages = progressive_stages(
+        options.steps, px_factor=options.px_factor, batch_factor=options.batch_factor
+    )
+    train_ds, valid_ds = data.foundation(stages, every=options.rotate_every, **parsed)
+    trainer = FoundationTrainer(
+        model, directory_of(options), rate, steps=options.steps, metrics=metrics
+    )
+    trainer.train(train_ds, valid_ds, options.steps, options.evaluate_every)
+    return trainer
+
+
+def run_fine_tune(options, datasets, load_model, metrics):
+    """Fine-tune a foundation model and return its trainer."""
+    from train.foundation import fine_tune
+
+    return fine_tune(
+        load_model(),
+        options.task,
+        options.train_size,
+        options.steps,
+        datasets=datasets,
+        checkpoint_dir=directory_of(options),
+        valid_size=options.valid_size,
+        learning_rate=options.learning_rate or 1e-4,
+        evaluate_every=options.evaluate_every,
+        metrics=metrics,
+    )
+
+
+def run_study(options, datasets, load_model, metrics):
+    """Run the study."""
+    from train import study
+
+    study.Study(
+        load_model,
+        datasets,
+        options.out,
+        tasks=options.tasks or study.TASKS,
+        sizes=[_size(word) for word in options.sizes] if options.sizes else study.SIZES,
+        sizes_steps=options.sizes_steps,
+        steps=options.steps or study.STEPS,
+        steps_size=_size(options.steps_size) if options.steps_size else study.STEPS_SIZE,
+        metrics=metrics,
+    ).run()
+
+
+def _size(word):
+    train_size, _, valid_size = word.partition(":")
+    if not train_size.isdecimal() or not valid_size.isdecimal():
+        raise ValueError(f"a size is TRAIN:VALID, such as 40:8, got {word!r}")
+    return int(train_size), int(valid_size)
