@@ -105,7 +105,7 @@ def _decided(found, model, overrides):
     text = f"{found.name}, {built_by.name}({arguments})"
     if found.guessed and not any(name in found.guessed for name in overrides):
         text += f"; the file does not say {found.guessed}"
-    return text
+    return f"{text}; {found.remark}" if found.remark else text
 
 
 def convert(paths, out=None, *, arguments=None, allow_nan=False, origin=None, report=print):

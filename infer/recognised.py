@@ -22,6 +22,7 @@ _LEAVES = {
     "moving_mean": "running_mean",
     "moving_variance": "running_var",
 }
+_LARGEST = 4096  # filters or blocks: a forged shape must not make us build a giant
 
 
 def _by_name(model, tensors):
@@ -43,6 +44,7 @@ class Recognised:
         fold: From tensors and the builder's arguments to tensors whose values mean what ours mean.
         pair: From model and tensors to pairs of a layer and the prefix of its tensors' names.
         guessed: What the file cannot say, and what is taken instead; empty if nothing.
+        remark: What a user should know besides, such as the licence of published weights.
     """
 
     name: str
@@ -52,6 +54,7 @@ class Recognised:
     fold: Callable = lambda tensors, arguments: tensors
     pair: Callable = _by_name
     guessed: str = ""
+    remark: str = ""
 
 
 def new_model(recognised, arguments=None):
@@ -63,6 +66,12 @@ def new_model(recognised, arguments=None):
             f"{recognised.builder.__name__} has no argument {unknown[0]!r}; it has "
             f"{', '.join(allowed)}"
         )
+    for name, value in recognised.arguments.items():
+        if isinstance(value, int) and value > _LARGEST:
+            raise ValueError(
+                f"{recognised.name} with {name}={value} is not believable: the largest allowed is "
+                f"{_LARGEST}"
+            )
     return recognised.builder(**recognised.arguments | arguments)
 
 

@@ -44,6 +44,7 @@ _DAMAGE = (
     TypeError,
     AttributeError,
     OverflowError,
+    MemoryError,
     RuntimeError,
     UnicodeDecodeError,
 )

@@ -33,6 +33,8 @@ def recognise(tensors):
         ValueError: The kind of network is known, but not in a form this library builds.
     """
     tensors = {n: t for n, t in tensors.items() if not n.endswith("num_batches_tracked")}
+    if empty := [name for name, tensor in tensors.items() if not tensor.size]:
+        raise ValueError(f"there are tensors without numbers: {', '.join(empty[:10])}")
     for network in _NETWORKS:
         # A name without its companions, or of another rank, is not this network's.
         with contextlib.suppress(KeyError, IndexError, ZeroDivisionError):
@@ -220,7 +222,8 @@ def _restormer(tensors):
         "layer_norm": "with_bias" if "encoder_level1.0.norm1.body.bias" in tensors else "bias_free",
         "dual_pixel": "skip_conv.weight" in tensors,
     }
-    return Recognised("Restormer", restormer, arguments, tensors, _fold_restormer)
+    remark = "the weights its authors published are for academic use only"
+    return Recognised("Restormer", restormer, arguments, tensors, _fold_restormer, remark=remark)
 
 
 def expansion_of(widths):

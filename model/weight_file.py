@@ -65,6 +65,7 @@ def keras2_layers(path):
         ValueError: The file is not whole HDF5.
     """
     with _open(path) as file:
+        _refuse_bomb(path, file)
         group = file.get("model_weights", file)
         return [
             (
@@ -79,6 +80,7 @@ def load(model, path):
     """Read `path` into `model`; see `SRModel.load_weights`."""
     path = Path(path)
     with _open(path) as file:
+        _refuse_bomb(path, file)
         group = file.get("model_weights", file)
         if _text_list(group, "layer_names"):
             _load_keras2(model, group, path)
@@ -98,6 +100,13 @@ def _open(path):
         return h5py.File(path, "r")
     except OSError as error:
         raise ValueError(f"{path} is not a whole HDF5 weight file: {error}") from error
+
+
+def _refuse_bomb(path, file):
+    """HDF5 may declare numbers that are not in the file: do not make room for them."""
+    declared, size = sum(t.nbytes for t in _tensors(file).values()), Path(path).stat().st_size
+    if declared > 4 * size + 2**20:
+        raise ValueError(f"{path} has {size} bytes and would unpack to {declared}")
 
 
 def _tensors(file):

@@ -66,7 +66,9 @@ def test_half_precision_is_near(golden):
 )
 def test_restormer_gives_its_answer(shared, name, facts):
     folder = shared / "reference" / "torch"
-    model = load_foreign(folder / f"restormer-{name}.pth")
+    said = []
+    model = load_foreign(folder / f"restormer-{name}.pth", report=said.append)
+    assert said[0].endswith("the weights its authors published are for academic use only")
     facts |= {"dim": 8, "num_blocks": (1, 2, 1, 2), "num_refinement_blocks": 1}
     facts |= {"heads": (1, 2, 4, 8), "ffn_expansion": 2.66}
     assert facts.items() <= model.built_by.arguments.items()
@@ -347,12 +349,25 @@ def test_the_command_line(golden, tmp_path, capfd):
     assert note["licence"] == "not stated; that of the origin applies"
 
 
+def test_two_files_at_the_command_line(golden, tmp_path, capfd):
+    """Any split of a network's tensors over files will do."""
+    tensors = read_tensors(golden / "torch" / f"{RRDB}.pth")
+    names = list(tensors)
+    save_file({n: tensors[n] for n in names[:30]}, tmp_path / "a.safetensors")
+    save_file({n: tensors[n] for n in names[30:]}, tmp_path / "b.safetensors")
+    files = [str(tmp_path / name) for name in ("a.safetensors", "b.safetensors", "ab.h5")]
+    assert main(["convert", files[0], files[2], "--with", files[1], "--licence", "mine"]) == 0
+    note = weight_file.read_note(files[2])
+    assert note["origin"] == ["a.safetensors", "b.safetensors"] and note["licence"] == "mine"
+    assert torch_error(load_model(files[2]), golden / "torch" / f"{RRDB}.npz") < 1e-4
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["malicious-zip.pth"], r"names posix\.system"),
         (["nothing.pth"], "no weight file at .*nothing.pth"),
-        ([f"{RRDB}.pth", f"{RRDB}.pth"], "edsr|is the source itself"),
+        ([f"{RRDB}.pth", f"{RRDB}.pth"], "is the source itself: name another file"),
         ([f"{RRDB}.pth", "OUT.txt"], "a weight file's name must end in .h5"),
         ([f"{RRDB}.pth", "--set", "blocks=3"], "rrdb_net has no argument 'blocks'"),
     ],
@@ -398,6 +413,25 @@ def test_a_huge_block_number_builds_no_huge_network(golden, tmp_path):
     save_file(tensors, tmp_path / "a.safetensors")
     with pytest.raises(ValueError, match=r"unexpected: body\.999999999\.rdb1"):
         load_foreign(tmp_path / "a.safetensors")
+
+
+def test_forged_shapes_make_no_giant(golden, tmp_path):
+    tensors = read_tensors(golden / "torch" / f"{RRDB}.pth")
+    np.savez(tmp_path / "a.npz", **tensors | {"conv_first.weight": np.zeros((5000, 3, 1, 1), "f4")})
+    with pytest.raises(ValueError, match="with num_filters=5000 is not believable"):
+        load_foreign(tmp_path / "a.npz")
+    np.savez(tmp_path / "a.npz", **tensors | {"conv_first.weight": np.zeros((4000, 3, 0, 3), "f4")})
+    with pytest.raises(ValueError, match=r"tensors without numbers: conv_first\.weight"):
+        load_foreign(tmp_path / "a.npz")
+    path = tmp_path / "a.h5"
+    path.write_bytes((golden / "krasserm/edsr-x2.h5").read_bytes())
+    with h5py.File(path, "r+") as file:
+        del file["conv2d/conv2d/kernel:0"]
+        file.create_dataset("conv2d/conv2d/kernel:0", (3, 3, 3, 10**9), "f4", chunks=True)
+    with pytest.raises(ValueError, match="bytes and would unpack to 108000"):
+        load_model(path)
+    with pytest.raises(ValueError, match="bytes and would unpack to 108000"):
+        edsr(2, num_filters=16, num_res_blocks=2).load_weights(path)
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ import tensorflow as tf
 from infer.convert import load_foreign
 from infer.recognised import build
 from infer.torch_networks import recognise
+from infer.weights import load_model
 from model import vggface as vggface_module
 from model.vggface import BGR_MEAN, vggface
 
@@ -232,6 +233,9 @@ def test_it_is_frozen_but_lets_gradients_through_and_round_trips(tmp_path):
     assert again.built_by == model.built_by
     again.set_weights(model.get_weights())
     np.testing.assert_array_equal(again(pictures), features)
+    model.save_weights(tmp_path / "a.weights.h5")
+    conv5 = load_model(tmp_path / "a.weights.h5", {"features": "conv5"})(pictures)
+    np.testing.assert_allclose(tf.reduce_mean(conv5, (1, 2)), features, rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize(
