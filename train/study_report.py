@@ -86,7 +86,7 @@ def draw_error_maps(png, rows):
             image = axes.imshow(error, cmap="jet", vmin=0, vmax=LARGEST_ERROR)
             axes.set_title(f"{task}: {kind}", fontsize=8)
     bar = figure.colorbar(image, ax=grid, shrink=0.6, extend="max")
-    bar.set_label(f"absolute error in grey levels, 0 to {LARGEST_ERROR} of 255")
+    bar.set_label(f"mean absolute error,\n0 to {LARGEST_ERROR} of 255 grey levels", fontsize=8)
     figure.savefig(png, dpi=120)
 
 
