@@ -94,6 +94,9 @@ CATALOGUE = {
     "blog-srgan": _blog(
         "weights-srgan", "the blog's SRGAN generator", None, "srgan/gan_generator.h5"
     ),
+    "blog-srgan-pre": _blog(
+        "weights-srgan", "the same before the GAN stage", None, "srgan/pre_generator.h5"
+    ),
     "rrdb-psnr-x4": Outside(
         "ESRGAN's network before the GAN stage, ×4",
         67,
