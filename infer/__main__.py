@@ -136,6 +136,16 @@ COMMANDS = {
     "upscale": ("Enlarge pictures.", commands.add_upscale, commands.upscale),
     "restore": ("Take away noise, blur, stairs or scratches.", restore.add_options, restore.run),
     "evaluate": ("Score a network on a folder of pictures.", _add_evaluate, _evaluate),
+    "compare": (
+        "Make a page with a slider between pictures.",
+        commands.add_compare,
+        commands.compare,
+    ),
+    "export": (
+        "Write a network for TensorFlow Serving, TensorFlow Lite or ONNX.",
+        commands.add_export,
+        commands.export,
+    ),
     "weights": (
         "List bundled networks and published ones, or fetch the latter.",
         weight_commands.add_weights,

@@ -183,3 +183,47 @@ def conclude(outcome, in_folder):
         about = "" if str(source) in sentence else f"{source}: "
         print(f"error: {about}{sentence}", file=sys.stderr)
     return 1 if outcome.failures else 0
+
+
+def add_compare(command):
+    """Add the options of ``compare``."""
+    command.add_argument("pictures", nargs="+", help="two or more picture files")
+    command.add_argument("-o", "--out", required=True, metavar="PAGE.html", help="page to write")
+    command.add_argument("--reference", metavar="FILE", help="true picture, to score against")
+    command.add_argument("--lpips", metavar="NAME_OR_FILE", help="weights, to score LPIPS too")
+
+
+def compare(options):
+    """Write a page that compares pictures."""
+    load_tensorflow()
+    from infer.compare import compare as page_of
+    from infer.encode import whole_file
+    from infer.weights import load_model
+
+    if options.lpips and not options.reference:
+        raise ValueError("--lpips scores against a reference; give --reference")
+    lpips = load_model(options.lpips) if options.lpips else None
+    page = page_of(options.pictures, options.reference, lpips)
+    with whole_file(Path(options.out)) as file:
+        file.write(page.encode())
+
+
+def add_export(command):
+    """Add the options of ``export``."""
+    command.add_argument("model", metavar="NAME_OR_FILE", help="bundled network or weight file")
+    command.add_argument("-o", "--out", required=True, metavar="FILE", help="file or folder")
+    command.add_argument("--format", choices=["savedmodel", "tflite", "onnx"], required=True)
+
+
+def export(options):
+    """Write a network for another runtime; returns the exit status."""
+    model = load(options.model)
+    from infer.export import export as write
+
+    try:
+        difference = write(model, options.out, options.format)
+    except (ArithmeticError, ImportError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    print(f"wrote {options.out}; largest difference from Keras {difference:.2g} grey levels")
+    return 0

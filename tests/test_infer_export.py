@@ -1,0 +1,68 @@
+"""Exported networks are checked against Keras before they are kept."""
+
+import importlib.util
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import infer.export
+from infer.__main__ import main
+from infer.export import export
+from model.edsr import edsr
+from model.layers import fold_weight_norm
+from model.wdsr import wdsr_b
+
+HAS_ONNX = all(importlib.util.find_spec(name) for name in ("onnx", "tf2onnx", "onnxruntime"))
+
+
+def test_savedmodel(tmp_path):
+    model = fold_weight_norm(wdsr_b(3, 4, num_res_blocks=1))
+    assert export(model, tmp_path / "net", "savedmodel") < 0.01
+    lr = np.random.default_rng(0).uniform(0, 255, (2, 7, 11, 3)).astype(np.float32)
+    loaded = tf.saved_model.load(str(tmp_path / "net"))
+    np.testing.assert_allclose(loaded.serve(lr), model(lr), atol=0.01)
+    assert export(model, tmp_path / "net", "savedmodel") < 0.01, "its own result is replaced"
+    assert [f.name for f in tmp_path.iterdir()] == ["net"]
+
+
+def test_tflite(tmp_path):
+    model = edsr(2, 4, 1)
+    assert export(model, tmp_path / "net.tflite", "tflite") < 0.01
+    run = infer.export._run_tflite(tmp_path / "net.tflite")
+    lr = np.random.default_rng(0).uniform(0, 255, (1, 13, 9, 3)).astype(np.float32)
+    np.testing.assert_allclose(run(lr), model(lr), atol=0.01)
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning")  # Keras asks numpy for np.object
+def test_onnx(tmp_path):
+    model = edsr(2, 4, 1)
+    if HAS_ONNX:
+        assert export(model, tmp_path / "net.onnx", "onnx") < 0.01
+    else:
+        with pytest.raises(ImportError, match=r"pip install 'whole-pictures\[onnx\]'"):
+            export(model, tmp_path / "net.onnx", "onnx")
+        assert list(tmp_path.iterdir()) == []
+
+
+def test_a_network_that_differs_is_not_kept(tmp_path, monkeypatch):
+    other = edsr(2, 4, 1)
+    monkeypatch.setattr(
+        infer.export, "_run_tflite", lambda path: lambda picture: other(picture).numpy()
+    )
+    with pytest.raises(ArithmeticError, match="differs from Keras by .* grey levels; not kept"):
+        export(edsr(2, 4, 1), tmp_path / "net.tflite", "tflite")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_command(tmp_path, capsys):
+    weights = tmp_path / "edsr.weights.h5"
+    edsr(2, 4, 1).save_weights(weights)
+    arguments = ["export", str(weights), "--format", "savedmodel", "-o"]
+    assert main([*arguments, str(tmp_path / "net")]) == 0
+    assert "largest difference from Keras" in capsys.readouterr().out
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "mine").write_text("precious")
+    assert main([*arguments, str(tmp_path / "folder")]) == 2
+    assert "is a folder and no exported network" in capsys.readouterr().err
+    assert (tmp_path / "folder" / "mine").exists()
