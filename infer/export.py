@@ -115,7 +115,8 @@ def _run_tflite(path):
 
 def _write_onnx(model, path):
     _need("onnx", "tf2onnx")
-    model.export(str(path), format="onnx", verbose=False)
+    signature = [keras.InputSpec(shape=(None, None, None, 3), dtype="float32", name="pictures")]
+    model.export(str(path), format="onnx", verbose=False, input_signature=signature)
 
 
 def _run_onnx(path):
