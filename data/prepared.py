@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from data.pairs import CropSampler, PairSource
+from data.pairs import CropSampler, PairSource, dihedral
 from data.store import PICTURE_SUFFIXES, files_source, open_store, picture_files, read_picture
-from data.tasks import damage, find_task, task_batches
+from data.tasks import clean_store, damage, find_task, step_generator, task_batches
 
 LAYOUTS = {
     "prepared": (r"^(.*)\binput/", r"\1target/"),
@@ -156,3 +156,40 @@ class RealDamage:
             return damaged[None], clean[None], np.ones_like(clean[None, ..., :1])
 
         return task_batches(whole, len(self._pairs) if count is None else count)
+
+
+class PreparedPictures:
+    """What `write_damaged` wrote for one task, with turns in `data.tasks.rotation`.
+
+    Args:
+        directory: The task's folder, with ``input/``, ``target/`` and ``mask/``.
+        caches_dir: Where decoded pictures are kept.
+        seed: Key of the crops.
+
+    Raises:
+        FileNotFoundError: One of the three folders is missing or empty.
+        ValueError: They do not hold the same number of pictures of the same sizes.
+    """
+
+    def __init__(self, directory, *, caches_dir=".caches", seed=0, **options):
+        folders = [Path(directory, part) for part in ("input", "target", "mask")]
+        self._stores = [clean_store([folder], caches_dir, **options) for folder in folders]
+        self._seed, self._sizes = seed, self._stores[0].sizes
+        if any(not np.array_equal(store.sizes, self._sizes) for store in self._stores):
+            raise ValueError(f"input, target and mask pictures of {directory} do not match")
+
+    def batch(self, step, batch_size, crop_px):
+        """Return batch number `step`: damaged and clean (B, h, h, 3) and valid (B, h, h, 1)."""
+        large = np.flatnonzero((self._sizes >= crop_px).all(axis=1))
+        if not len(large):
+            raise ValueError(f"every prepared picture is smaller than the crop of {crop_px} px")
+        random = step_generator(self._seed, step)
+        samples = [self._sample(random, large, crop_px) for _ in range(batch_size)]
+        damaged, clean, mask = (np.stack(parts) for parts in zip(*samples, strict=True))
+        return damaged, clean, (mask[..., :1] >= 128).astype(np.uint8)
+
+    def _sample(self, random, numbers, crop_px):
+        number, turn = random.choice(numbers), random.integers(8)
+        top, left = (random.integers(n - crop_px + 1) for n in self._sizes[number])
+        window = slice(top, top + crop_px), slice(left, left + crop_px)
+        return [dihedral(store[number][window], turn) for store in self._stores]

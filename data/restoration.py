@@ -1,6 +1,6 @@
 """The data sets a restoration run asks for: many tasks in turn, or one task and few pictures."""
 
-from data.prepared import RealDamage, RealPairs
+from data.prepared import PreparedPictures, RealDamage, RealPairs
 from data.tasks import TASKS, TRAINING_MIX, VALIDATION_MIX, DamagedPictures, clean_store, rotation
 
 _VALIDATION_SEED = 1 << 32  # far from any training seed: other damage, other draws
@@ -32,7 +32,8 @@ class RestorationData:
             mix: Task → number of training pictures; the paper's by default. Only its tasks have
                 turns.
             valid_mix: Task → number of validation pictures; the paper's by default.
-            real: Layout → folder of real pairs that have turns as well, without validation.
+            real: Layout → folder of real pairs, or of prepared ones with their masks, that have
+                turns as well, without validation.
 
         Returns:
             Training batches, and task → validation batches.
@@ -44,15 +45,17 @@ class RestorationData:
             DamagedPictures(task, self._train, count, seed=self._seed)
             for task, count in (mix or TRAINING_MIX).items()
         ]
-        sources += [
-            RealDamage(RealPairs(layout, folder, **self._options), seed=self._seed)
-            for layout, folder in (real or {}).items()
-        ]
+        sources += [self._real(*item) for item in (real or {}).items()]
         valid = {
             task: self._valid_pictures(task, count)
             for task, count in (valid_mix or VALIDATION_MIX).items()
         }
         return rotation(sources, stages, every=every), valid
+
+    def _real(self, layout, folder):
+        if layout == "prepared":
+            return PreparedPictures(folder, seed=self._seed, **self._options)
+        return RealDamage(RealPairs(layout, folder, **self._options), seed=self._seed)
 
     def few(self, task, train_size, valid_size, *, crop_px=128, batch_size=8):
         """Return (training, validation) batches of one task and so many pictures each."""

@@ -138,7 +138,7 @@ class DamagedPictures:
 
     def batch(self, step, batch_size, crop_px):
         """Return batch number `step`: damaged and clean (B, h, h, 3) and valid (B, h, h, 1)."""
-        random = _generator(self.seed, step)
+        random = step_generator(self.seed, step)
         sizes = self._store.sizes[self.numbers]
         large = self.numbers[(sizes >= crop_px).all(axis=1)]
         if not len(large):
@@ -159,7 +159,7 @@ class DamagedPictures:
     def whole(self, i):
         """Picture `i` at the usual strength, always with the same damage: batch of one."""
         clean = self._store[self.numbers[i]]
-        damaged, valid = damage(self.task, clean, _generator(self.seed, i), self._task.usual)
+        damaged, valid = damage(self.task, clean, step_generator(self.seed, i), self._task.usual)
         return damaged[None], clean[None], valid[None]
 
     def dataset(self, batch_size=16, crop_px=128):
@@ -199,7 +199,8 @@ def rotation(sources, stages, *, every=250):
     return task_batches(batch)
 
 
-def _generator(seed, step):
+def step_generator(seed, step):
+    """Return the random generator of one step of one seed."""
     return np.random.Generator(np.random.Philox(key=seed, counter=[0, 0, 0, int(step)]))
 
 

@@ -1,5 +1,6 @@
 """Foundation training, fine-tuning and the study, at the smallest sizes."""
 
+import argparse
 import csv
 import json
 import shutil
@@ -11,10 +12,11 @@ import tensorflow as tf
 from PIL import Image
 
 from data.tasks import DamagedPictures, clean_store, rotation
+from model.lpips import lpips
 from model.restormer import keep_known_pixels, restore, restormer
 from model.weight_file import read_note
 from tests.conftest import start_anew
-from train.__main__ import main
+from train.__main__ import _metrics, main
 from train.foundation import (
     FoundationTrainer,
     adamw,
@@ -48,7 +50,7 @@ def store(tmp_path):
     return clean_store([tmp_path / "clean"], tmp_path / "caches", report=str)
 
 
-def train_ds(store, stages=((0, 16, 2),)):
+def train_ds(store, stages=((0, 16, 2), (5, 24, 1))):
     return rotation([DamagedPictures(name, store) for name in NAMES], stages, every=2)
 
 
@@ -257,3 +259,13 @@ def test_mistakes_get_one_line_and_exit_code_2(
     assert command(tmp_path / "clean", tmp_path, *words) == 2
     error = capsys.readouterr().err
     assert sentence in error and error.count("\n") == 1
+
+
+def test_lpips_is_measured_where_a_network_for_it_is_named(tmp_path):
+    lpips("squeeze").save_weights(tmp_path / "lpips.weights.h5")
+    metrics = _metrics(argparse.Namespace(lpips=tmp_path / "lpips.weights.h5"))
+    clean = np.random.default_rng(1).integers(0, 256, (1, 64, 64, 3), dtype=np.uint8)
+    assert list(metrics) == ["psnr_rgb_db", "ssim_rgb", "lpips"]
+    assert metrics["lpips"](clean, clean) == 0
+    assert metrics["lpips"](clean, 255 - clean) > 0
+    assert list(_metrics(argparse.Namespace(lpips=None))) == ["psnr_rgb_db", "ssim_rgb"]

@@ -8,7 +8,14 @@ import tensorflow as tf
 from PIL import Image
 
 from data.__main__ import main
-from data.prepared import RealPairs, pair_files, write_damaged, write_tfds
+from data.prepared import (
+    PreparedPictures,
+    RealDamage,
+    RealPairs,
+    pair_files,
+    write_damaged,
+    write_tfds,
+)
 from data.tasks import (
     TASKS,
     TRAINING_MIX,
@@ -135,6 +142,28 @@ def test_writes_input_target_and_mask_and_reads_them_as_pairs(hr_dir, tmp_path):
     assert len(pairs) == 3
     np.testing.assert_array_equal(pairs[1][0], damaged)
     np.testing.assert_array_equal(pairs[1][1], clean)
+
+
+def test_prepared_pictures_and_real_pairs_have_turns(hr_dir, tmp_path):
+    write_damaged("inpainting", hr_dir, tmp_path / "out", seed=1)
+    folder, caches = tmp_path / "out" / "inpainting", tmp_path / "caches"
+    prepared = PreparedPictures(folder, caches_dir=caches, seed=2, report=str)
+    damaged, clean, valid = prepared.batch(4, 5, 41)
+    assert damaged.shape == (5, 41, 41, 3) and valid.shape == (5, 41, 41, 1)
+    assert 0 < valid.mean() < 1
+    np.testing.assert_array_equal(np.where(valid, clean, 255), damaged)
+    assert_same([prepared.batch(4, 5, 41)], [(damaged, clean, valid)])
+    real = RealDamage(RealPairs("prepared", folder, caches_dir=caches, report=str))
+    turns = elements(rotation([prepared, real], [(0, 13, 2)], every=1).take(2))
+    assert_same([turns[0]], [prepared.batch(0, 2, 13)])
+    assert turns[1][2].min() == 1 and turns[1][0].shape == (2, 13, 13, 3)
+    whole = elements(real.whole_pictures(2))
+    assert len(whole) == 2 and whole[0][0].shape == (1, 61, 53, 3)
+    with pytest.raises(ValueError, match="smaller than the crop of 99 px"):
+        prepared.batch(0, 1, 99)
+    (folder / "mask" / "picture0.png").unlink()
+    with pytest.raises(ValueError, match="do not match"):
+        PreparedPictures(folder, caches_dir=caches, report=str)
 
 
 @pytest.mark.parametrize(

@@ -136,11 +136,15 @@ def train_restoration(options):
     _check_writable(options.out)
     from data.restoration import RestorationData, parse_mix
     from infer.weights import load_model
+    from model.weight_file import write_note
 
     data = RestorationData(
         options.clean, options.valid_clean, caches_dir=options.caches_dir, seed=options.seed
     )
     metrics = _metrics(options)
+    directory = restoration.directory_of(options)
+    directory.mkdir(parents=True, exist_ok=True)
+    (directory / "run.json").write_text(json.dumps(_facts(options), indent=1))
     if options.network == "foundation":
         parsed = {
             "mix": parse_mix(options.mix),
@@ -158,16 +162,8 @@ def train_restoration(options):
             return
         trainer = restoration.run_fine_tune(options, datasets, load, metrics)
     trainer.model.save_weights(options.out)
-    _write_facts(options, trainer)
+    write_note(options.out, {"training": vars(options)})
     print(f"wrote {options.out}")
-
-
-def _write_facts(options, trainer):
-    from model.weight_file import write_note
-
-    facts = _facts(options)
-    (trainer.directory / "run.json").write_text(json.dumps(facts, indent=1))
-    write_note(options.out, {"training": facts["arguments"]})
 
 
 def _metrics(options):

@@ -138,6 +138,10 @@ class FoundationTrainer(Trainer):
         rate = cosine(3e-4, 1e-6, steps) if learning_rate is None else learning_rate
         self.metrics = dict(metrics or METRICS)
         self._open_run(checkpoint_dir, report, model=model, optimizer=adamw(rate, model))
+        # one trace for all crops and batches: tracing a full network takes a minute
+        channels = (model.inputs[0].shape[-1], model.outputs[0].shape[-1], 1)
+        batch = [tf.TensorSpec((None, None, None, c), tf.uint8) for c in channels]
+        self._compiled_step = tf.function(self._counted_step, input_signature=batch)
 
     def train_step(self, damaged, clean, valid_mask):
         """Make one update. Takes float32 batches in 0..255 and a mask, 1 = a real pixel."""

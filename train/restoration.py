@@ -86,6 +86,8 @@ def _add_study(group):
 
 def directory_of(options):
     """Folder of the run."""
+    if options.network == "study":
+        return Path(options.out)
     return Path(options.checkpoint_dir or Path(".ckpt", Path(options.out).name.split(".")[0]))
 
 
