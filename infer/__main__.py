@@ -47,16 +47,19 @@ def _add_evaluate(command):
     command.add_argument(
         "--record", metavar="DATA_SET", help="keep the mean in the weight file under this name"
     )
+    commands.add_quality(command)
     commands.add_tile(command)
 
 
 def _evaluate(options):
-    model = commands.load(options.model)
+    if options.record and (options.self_ensemble or options.blend or options.half):
+        raise ValueError("--record keeps the scores of the plain network; leave the others out")
+    model = commands.network_of(options)
     from data.degrade import imresize
     from infer import evaluate
     from infer.upscale import Upscaler
 
-    network = Upscaler(model)
+    network = Upscaler(model, self_ensemble=options.self_ensemble)
     scale = network.reach.scale
     table = {}
     print(_header(scale))
@@ -74,7 +77,9 @@ def _evaluate(options):
     if any(row["hr_cropped"] for row in table.values()):
         print(f"* HR cut to a multiple of {scale} px")
     if options.json:
-        facts = {"model": str(options.model), "scale": scale, "luma_border_px": scale}
+        keys = ("model", "blend", "self_ensemble", "half")
+        facts = {key: vars(options)[key] for key in keys}
+        facts |= {"scale": scale, "luma_border_px": scale}
         Path(options.json).write_text(
             json.dumps(facts | {"mean": mean, "pictures": table}, indent=1)
         )

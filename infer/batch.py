@@ -8,6 +8,7 @@ import functools
 import hashlib
 import itertools
 import math
+import os
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -197,4 +198,6 @@ def _room_for(shape, dtype, folder):
     if size < free_bytes() / 4:
         return np.empty(shape, dtype)
     with tempfile.TemporaryFile(dir=folder) as file:
+        if hasattr(os, "posix_fallocate"):  # a full disk is an error now, not a crash later
+            os.posix_fallocate(file.fileno(), 0, size)
         return np.memmap(file, dtype, "w+", shape=shape)

@@ -65,7 +65,7 @@ def add_upscale(command):
     command.add_argument("-o", "--out", required=True, help="file to write, or folder")
     add_model(command)
     add_files(command)
-    _quality_options(command)
+    add_quality(command)
     add_tile(command)
 
 
@@ -82,7 +82,8 @@ def add_files(command):
     )
 
 
-def _quality_options(command):
+def add_quality(command):
+    """Add the options on other forms of a network."""
     group = command.add_argument_group("network")
     group.add_argument(
         "--self-ensemble", action="store_true", help="mean of 8 flips and turns: 8 times slower"
@@ -116,7 +117,7 @@ def upscale(options):
         Path(options.out).mkdir(parents=True, exist_ok=True)
         jobs.remove_leftovers(Path(options.out))
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    model = _network(options)
+    model = network_of(options)
     from tqdm import tqdm
 
     from infer.upscale import Upscaler
@@ -146,7 +147,8 @@ def _settings(options, model):
     )
 
 
-def _network(options):
+def network_of(options):
+    """Load the network that ``--model``, ``--blend`` and ``--half`` describe."""
     if options.model and options.blend:
         raise ValueError("give --model or --blend, not both")
     if options.blend:

@@ -15,7 +15,11 @@ import numpy as np
 import tensorflow as tf
 
 GLOBAL_OVERLAP_PX = 32
-"""Margin for networks without a finite receptive field."""
+"""Margin for networks without a finite receptive field.
+
+Such tiles cannot equal one run. On three untrained Restormers (width 8) and tiles of 48 px they
+differ by 0.4 to 1.1 grey levels in the mean and 7 at most; with no margin by 14 to 19 in the mean.
+"""
 
 _WIDEST_BLEND_PX = 16
 _SMALLEST_TILE_PX = 8

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageCms
 
 from infer.__main__ import main
-from infer.image import load_image, save_image
+from infer.image import Picture, load_image, read_picture, save_image, write_picture
 from infer.upscale import upscale
 from infer.weights import load_model
 from model.edsr import edsr
@@ -239,6 +239,47 @@ def test_quality_options(folder, weights, tmp_path, capsys):
     assert "only networks of the same layers" in capsys.readouterr().err
 
 
+def test_sixteen_bits_exif_and_profile_go_through(weights, tmp_path):
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    exif = Image.Exif()
+    exif[0x010F] = "Maker"
+    ramp = np.linspace(0, 65535, 23 * 29 * 4).astype(np.uint16).reshape(23, 29, 4)
+    write_picture(tmp_path / "deep.png", Picture(ramp, exif.tobytes(), profile))
+    for ending in (".png", ".tif"):
+        out = tmp_path / f"big{ending}"
+        assert run(tmp_path / "deep.png", "-o", out, model=weights / "a.weights.h5") == 0
+        found = read_picture(out)
+        assert found.pixels.dtype == np.uint16 and found.pixels.shape == (46, 58, 4)
+        assert len(np.unique(found.pixels)) > 256
+        assert found.icc == profile and b"Maker" in found.exif
+
+
+def test_a_full_disk_leaves_nothing_behind(folder, weights, tmp_path, capsys, monkeypatch):
+    def full(file, *_):
+        file.write(b"half of it")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("infer.batch.encode", full)
+    out = tmp_path / "out"
+    assert run(folder, "-o", out, model=weights / "a.weights.h5") == 1
+    captured = capsys.readouterr()
+    assert "0 done, 0 skipped (done before), 3 failed" in captured.out
+    assert captured.err.count("No space left on device") == 3
+    assert list(out.iterdir()) == []
+
+
+def test_large_results_go_through_a_file_and_wait_for_the_disk(
+    folder, weights, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("infer.batch.free_bytes", lambda: 4000)
+    monkeypatch.setattr("infer.batch._UNWRITTEN_BYTES", 1)
+    out = tmp_path / "out"
+    assert run(folder, "-o", out, model=weights / "a.weights.h5") == 0
+    expected = upscale(load_model(weights / "a.weights.h5"), load_image(folder / "b.png"))
+    np.testing.assert_array_equal(load_image(out / "b.png"), expected)
+    assert len(list(out.iterdir())) == 4, "the file behind a large result is left"
+
+
 def test_a_kill_leaves_no_half_file_and_the_next_run_goes_on(weights, tmp_path):
     pictures, out = tmp_path / "in", tmp_path / "out"
     pictures.mkdir()
@@ -297,6 +338,18 @@ def test_evaluate_prints_and_writes_the_conventions(hr_and_lr, weights, capsys):
     assert found == pytest.approx(expected, abs=1e-3)
     two = [given["pictures"][name]["network"]["ssim_y"] for name in ("one.png", "two.png")]
     assert given["mean"]["network"]["ssim_y"] == pytest.approx(np.mean(two))
+
+
+def test_evaluate_with_quality_options(hr_and_lr, weights, capsys):
+    table, model = hr_and_lr / "table.json", str(weights / "a.weights.h5")
+    arguments = ["evaluate", "--hr", str(hr_and_lr / "hr"), "--json", str(table)]
+    means = []
+    for options in (["--model", model], ["--model", model, "--self-ensemble"]):
+        assert main([*arguments, *options]) == 0
+        means.append(json.loads(table.read_text())["mean"]["network"]["psnr_y_db"])
+    assert means[0] != means[1] and json.loads(table.read_text())["self_ensemble"]
+    assert main([*arguments, "--model", model, "--half", "--record", "x"]) == 2
+    assert "--record keeps the scores of the plain network" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
