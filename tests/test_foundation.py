@@ -222,9 +222,21 @@ def test_command_lines_from_foundation_to_study(store, tmp_path, monkeypatch, ca
     run_dir = ["--checkpoint-dir", str(tmp_path / "run")]
     mix = ["--mix", "aliasing=3", "--valid-mix", "aliasing=1", "--real", f"polyu={tmp_path}/polyu"]
     small = ["--px-factor", "0.1", "--batch-factor", "0.02", "--rotate-every", "1"]
-    words = ["foundation", "--steps", "3", *mix, *small, *run_dir, "--out", f"{out}/f.weights.h5"]
+    size = ["--dim", "8", "--num-blocks", "1", "0", "0", "0"]
+    words = [
+        "foundation",
+        "--steps",
+        "3",
+        *size,
+        *mix,
+        *small,
+        *run_dir,
+        "--out",
+        f"{out}/f.weights.h5",
+    ]
     assert command(clean, tmp_path, *words) == 0
-    assert read_note(out / "f.weights.h5")["training"]["steps"] == 3
+    note = read_note(out / "f.weights.h5")
+    assert note["training"]["steps"] == 3 and note["arguments"]["dim"] == 8
     assert json.loads((tmp_path / "run" / "run.json").read_text())["arguments"]["mix"]
     few = ["--model", f"{out}/f.weights.h5", "--crop-px", "16", "--batch-size", "1"]
     sizes = ["--task", "aliasing", "--train-size", "2", "--valid-size", "1", "--steps", "2"]

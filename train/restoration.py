@@ -43,6 +43,9 @@ def _add_out(group, default_every):
 
 def _add_foundation(group):
     group.add_argument("--size", choices=["full", "lite"], default="lite", help="default lite")
+    group.add_argument("--dim", type=int, help="channels at full size, in place of the size's")
+    group.add_argument("--num-blocks", nargs=4, type=int, metavar="N", help="of the four levels")
+    group.add_argument("--num-refinement-blocks", type=int, metavar="N", help="after the decoder")
     group.add_argument("--no-masks", action="store_true", help="plain network, for comparison")
     group.add_argument("--steps", type=int, default=50_000, help="updates in all (default 50000)")
     group.add_argument("--rotate-every", type=int, default=250, help="steps a turn (default 250)")
@@ -108,11 +111,9 @@ def run_foundation(options, data, parsed, metrics):
         parsed: ``mix``, ``valid_mix`` and ``real`` as `data` takes them.
         metrics: See `train.foundation.FoundationTrainer`.
     """
-    from model.restormer import restormer, restormer_lite
     from train.foundation import FoundationTrainer, cosine, progressive_stages
 
-    build = {"full": restormer, "lite": restormer_lite}[options.size]
-    model = build(mask_aware=not options.no_masks)
+    model = _network(options)
     if options.start_from:
         model.load_weights(options.start_from)
     rate = options.learning_rate and cosine(options.learning_rate, 1e-6, options.steps)
@@ -125,6 +126,16 @@ def run_foundation(options, data, parsed, metrics):
     )
     trainer.train(train_ds, valid_ds, options.steps, options.evaluate_every)
     return trainer
+
+
+def _network(options):
+    from model.restormer import restormer, restormer_lite
+
+    build = {"full": restormer, "lite": restormer_lite}[options.size]
+    model = build(mask_aware=not options.no_masks)
+    names = ("dim", "num_blocks", "num_refinement_blocks")
+    changes = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
+    return restormer(**model.built_by.arguments | changes) if changes else model
 
 
 def run_fine_tune(options, datasets, load_model, metrics):
