@@ -21,6 +21,9 @@ Such tiles cannot equal one run. On three untrained Restormers (width 8) and til
 differ by 0.4 to 1.1 grey levels in the mean and 7 at most; with no margin by 14 to 19 in the mean.
 """
 
+LEAST_RADIUS_PX = 2
+"""What is done to alpha, white and black looks so far, whatever the network."""
+
 _WIDEST_BLEND_PX = 16
 _SMALLEST_TILE_PX = 8
 
@@ -89,7 +92,8 @@ def make_grid(size, reach, tile, overlap_px):
         raise ValueError(f"tile must be at least {_SMALLEST_TILE_PX} px, got {tile}")
     if overlap_px is not None and overlap_px < 0:
         raise ValueError(f"overlap_px must not be negative, got {overlap_px}")
-    m, radius = reach.multiple, reach.radius_px
+    m = reach.multiple
+    radius = None if reach.radius_px is None else max(reach.radius_px, LEAST_RADIUS_PX)
     height, width = (-(-n // m) * m for n in size)
     margin = overlap_px
     if margin is None:
