@@ -1,0 +1,109 @@
+"""``python -m infer evaluate``: its numbers, its conventions, its mistakes."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from infer.__main__ import main
+from infer.image import load_image, save_image
+from infer.upscale import upscale
+from infer.weights import load_model
+from model.edsr import edsr
+from model.wdsr import wdsr_b
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory):
+    """Weights of a small network ×2."""
+    file = tmp_path_factory.mktemp("weights") / "a.weights.h5"
+    edsr(2, 4, 1).save_weights(file)
+    return file
+
+
+@pytest.fixture
+def hr_and_lr(tmp_path):
+    """Two HR pictures, one of odd size, and their LR pictures."""
+    rng = np.random.default_rng(8)
+    for name, (height, width) in {"one": (26, 34), "two": (31, 41)}.items():
+        (tmp_path / "hr").mkdir(exist_ok=True)
+        (tmp_path / "lr").mkdir(exist_ok=True)
+        hr = rng.integers(0, 256, (height, width, 3)).astype(np.uint8)
+        save_image(tmp_path / "hr" / f"{name}.png", hr)
+        lr = rng.integers(0, 256, (height // 2, width // 2, 3)).astype(np.uint8)
+        save_image(tmp_path / "lr" / f"{name}{'x2' * (name == 'one')}.png", lr)
+    return tmp_path
+
+
+def test_evaluate_prints_and_writes_the_conventions(hr_and_lr, weights, capsys):
+    table = hr_and_lr / "table.json"
+    model = weights
+    arguments = ["--hr", hr_and_lr / "hr", "--model", model, "--json", table]
+    assert main(["evaluate", *map(str, arguments)]) == 0
+    printed = capsys.readouterr().out
+    assert "Y: BT.601 luma (16..235), 2 px border cut; RGB: all channels, nothing cut" in printed
+    assert "two.png *" in printed and "* HR cut to a multiple of 2 px" in printed
+    made = json.loads(table.read_text())
+    assert main(["evaluate", *map(str, arguments), "--lr", str(hr_and_lr / "lr")]) == 0
+    given = json.loads(table.read_text())
+    assert made["pictures"].keys() == given["pictures"].keys() == {"one.png", "two.png"}
+    assert made["mean"]["network"]["psnr_y_db"] != given["mean"]["network"]["psnr_y_db"]
+    hr, lr = (load_image(hr_and_lr / d / n) for d, n in (("hr", "one.png"), ("lr", "onex2.png")))
+    sr = upscale(load_model(model), lr).astype(float)
+    expected = 10 * np.log10(255**2 / np.mean((sr - hr) ** 2))
+    found = given["pictures"]["one.png"]["network"]["psnr_rgb_db"]
+    assert found == pytest.approx(expected, abs=1e-3)
+    two = [given["pictures"][name]["network"]["ssim_y"] for name in ("one.png", "two.png")]
+    assert given["mean"]["network"]["ssim_y"] == pytest.approx(np.mean(two))
+
+
+def test_evaluate_with_quality_options(hr_and_lr, weights, capsys):
+    table, model = hr_and_lr / "table.json", str(weights)
+    arguments = ["evaluate", "--hr", str(hr_and_lr / "hr"), "--json", str(table)]
+    means = []
+    for options in (["--model", model], ["--model", model, "--self-ensemble"]):
+        assert main([*arguments, *options]) == 0
+        means.append(json.loads(table.read_text())["mean"]["network"]["psnr_y_db"])
+    assert means[0] != means[1] and json.loads(table.read_text())["self_ensemble"]
+    assert main([*arguments, "--model", model, "--half", "--record", "x"]) == 2
+    assert "--record keeps the scores of the plain network" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--hr", "nowhere"], "no folder nowhere"),
+        (["--hr", "empty"], "no pictures"),
+        (["--hr", "hr", "--lr", "few"], "1 HR pictures have no LR partner in few; the first: two"),
+        (["--hr", "hr", "--lr", "hr"], "hr/one.png must be 13 × 17 px, 1/2 of one.png"),
+    ],
+)
+def test_evaluate_mistakes(hr_and_lr, weights, capsys, monkeypatch, arguments, sentence):
+    monkeypatch.chdir(hr_and_lr)
+    Path("empty").mkdir()
+    Path("few").mkdir()
+    save_image("few/onex2.png", load_image("lr/onex2.png"))
+    assert main(["evaluate", *arguments, "--model", str(weights)]) == 2
+    assert sentence in capsys.readouterr().err
+
+
+def test_small_and_grey_pictures_are_scored(tmp_path, weights, capsys):
+    (tmp_path / "hr").mkdir()
+    save_image(tmp_path / "hr" / "small.png", np.zeros((12, 10), np.uint8))
+    model = str(weights)
+    assert main(["evaluate", "--hr", str(tmp_path / "hr"), "--model", model]) == 0
+    assert " / -" in capsys.readouterr().out
+
+
+def test_the_published_network_has_its_published_psnr(shared, tmp_path):
+    file, table = shared / "data/weights/krasserm-wdsr-b-32-x4.h5", tmp_path / "table.json"
+    model = wdsr_b(4, num_res_blocks=32)
+    model.load_weights(file)
+    model.save_weights(tmp_path / "k.weights.h5")
+    data = shared / "data/set5"
+    arguments = ["--model", tmp_path / "k.weights.h5", "--hr", data / "HR", "--json", table]
+    assert main(["evaluate", *map(str, [*arguments, "--lr", data / "LR_bicubic/X4"])]) == 0
+    mean = json.loads(table.read_text())["mean"]
+    assert mean["network"]["psnr_y_db"] == pytest.approx(32.09, abs=0.005)
+    assert mean["bicubic"]["psnr_y_db"] == pytest.approx(28.43, abs=0.005)
