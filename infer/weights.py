@@ -92,7 +92,7 @@ def record(name_or_path, data_set, scores):
 
 
 def rebuild(directory=WEIGHTS_DIR):
-    """Write manifest.json and the table of README.md anew from the files in a folder."""
+    """Write manifest.json and the tables of both READMEs anew from the files in a folder."""
     facts = {}
     for file in sorted(directory.glob("*" + _ENDING)):
         sha256 = hashlib.sha256(file.read_bytes()).hexdigest()
@@ -100,10 +100,10 @@ def rebuild(directory=WEIGHTS_DIR):
         own = {"file": file.name, "bytes": file.stat().st_size, "sha256": sha256}
         facts[name] = own | weight_file.read_note(file)
     (directory / "manifest.json").write_text(json.dumps(facts, indent=1) + "\n")
-    readme = directory / "README.md"
-    before, rest = readme.read_text().split(_TABLE_START)
-    after = rest.split(_TABLE_END)[1]
-    readme.write_text(f"{before}{_TABLE_START}\n{markdown_table(facts)}\n{_TABLE_END}{after}")
+    for readme in (directory / "README.md", directory.parent / "README.md"):
+        before, rest = readme.read_text().split(_TABLE_START)
+        after = rest.split(_TABLE_END)[1]
+        readme.write_text(f"{before}{_TABLE_START}\n{markdown_table(facts)}\n{_TABLE_END}{after}")
 
 
 def markdown_table(facts):
