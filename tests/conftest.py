@@ -23,7 +23,7 @@ def _seeded():
 
 def start_anew(seed):
     """Seed everything and forget layer names, as a new process does."""
-    keras.backend.clear_session()
+    keras.utils.clear_session(free_memory=False)
     keras.utils.set_random_seed(seed)
 
 
