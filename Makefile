@@ -20,7 +20,7 @@ lint: .venv/test-installed
 	$(BIN)/pyright --pythonpath $(BIN)/python
 
 wheel: .venv/test-installed
-	rm -rf build/wheel && $(BIN)/python -m build --wheel --no-isolation --outdir build/wheel
+	rm -rf build/wheel && $(BIN)/python -m build --wheel --outdir build/wheel
 	$(BIN)/python tests/check_wheel.py build/wheel/*.whl
 
 .venv/installed: pyproject.toml
