@@ -17,11 +17,14 @@ class SeekableDataset(tf.data.Dataset):
     """A `tf.data.Dataset` that can also start at any step, at no cost.
 
     Args:
-        start_at: Function of a step that returns the data set from that step on.
+        start_at: Function ``(step, part=(0, 1))`` that returns the data set from that step on.
+            Part (index, count) of each batch are the rows that worker `index` of `count` loads;
+            the parts together are the batch.
+        facts: What the data are: a dict that JSON can hold. Equal facts mean equal batches.
     """
 
-    def __init__(self, start_at):
-        self.start_at = start_at
+    def __init__(self, start_at, facts=None):
+        self.start_at, self.facts = start_at, facts or {}
         self._whole = start_at(0)
         super().__init__(self._whole._variant_tensor)
 
@@ -117,6 +120,12 @@ class Pairs:
                 "bottom and right"
             )
 
+    @property
+    def facts(self):
+        """Scale, number of pairs and digest of both stores."""
+        digest = f"{self._lr.digest} {self._hr.digest}"
+        return {"scale": self.scale, "pictures": len(self), "digest": digest}
+
     def __len__(self):
         return len(self.numbers)
 
@@ -158,18 +167,30 @@ class CropSampler:
                 f"than the crop of {hr_crop_px} px"
             )
 
-    def batch(self, step):
-        """Return batch number `step`: (B, h, h, 3) and (B, s·h, s·h, 3) uint8."""
-        random = np.random.Generator(np.random.Philox(key=self.seed, counter=[0, 0, 0, int(step)]))
+    def batch(self, step, part=(0, 1)):
+        """Return `part` of batch number `step`: (B, h, h, 3) and (B, s·h, s·h, 3) uint8."""
+        random = step_generator(self.seed, step)
         pictures = self._usable[random.integers(len(self._usable), size=self.batch_size)]
         corners = random.integers(self._positions[pictures])
         turns = random.integers(8, size=self.batch_size)
-        lr = np.empty((self.batch_size, self.lr_px, self.lr_px, 3), np.uint8)
-        hr = np.empty((self.batch_size, self.hr_px, self.hr_px, 3), np.uint8)
-        for i, (top, left) in enumerate(corners):
-            small, large = self.pairs.window(pictures[i], top, left, self.lr_px, self.lr_px)
-            lr[i], hr[i] = dihedral(small, turns[i]), dihedral(large, turns[i])
+        rows = rows_of(part, self.batch_size)
+        lr = np.empty((len(rows), self.lr_px, self.lr_px, 3), np.uint8)
+        hr = np.empty((len(rows), self.hr_px, self.hr_px, 3), np.uint8)
+        for row, i in enumerate(rows):
+            small, large = self.pairs.window(pictures[i], *corners[i], self.lr_px, self.lr_px)
+            lr[row], hr[row] = dihedral(small, turns[i]), dihedral(large, turns[i])
         return lr, hr
+
+
+def step_generator(seed, step, index=0):
+    """Return the random generator of one step of one seed, or of one sample of the step."""
+    return np.random.Generator(np.random.Philox(key=seed, counter=[0, 0, int(index), int(step)]))
+
+
+def rows_of(part, batch_size):
+    """Rows that part (index, count) of a batch has, as a range; parts differ by one row at most."""
+    index, count = part
+    return range(index * batch_size // count, (index + 1) * batch_size // count)
 
 
 def dihedral(picture, turn):
@@ -183,38 +204,72 @@ def random_crops(pairs, batch_size, repeat_count, hr_crop_px, seed):
     """Batches of random windows as a `SeekableDataset`; see `PairSource.dataset`."""
     sampler = CropSampler(pairs, batch_size, hr_crop_px, seed)
     shapes = [(batch_size, px, px, 3) for px in (sampler.lr_px, sampler.hr_px)]
-    steps = -1 if repeat_count is None else repeat_count * -(-len(pairs) // batch_size)
-    return SeekableDataset(lambda step: _batches(sampler.batch, shapes, step, steps))
+    count = None if repeat_count is None else repeat_count * -(-len(pairs) // batch_size)
+    facts = pairs.facts | {
+        "random_transform": True,
+        "batch_size": batch_size,
+        "hr_crop_px": hr_crop_px,
+        "seed": seed,
+    }
+    return numbered_batches(sampler.batch, shapes, batch_size, count=count, facts=facts)
 
 
 def whole_pictures(pairs, batch_size, repeat_count):
     """Whole pictures in order as a `SeekableDataset`; see `PairSource.dataset`."""
 
-    def batch(step):
-        first = int(step) % batches * batch_size
-        lr, hr = zip(
-            *(pairs[i] for i in range(first, min(first + batch_size, len(pairs)))), strict=True
-        )
+    def batch(step, part=(0, 1)):
+        numbers = range(len(pairs))[int(step) % batches * batch_size :][:batch_size]
+        rows = rows_of(part, len(numbers))
+        lr, hr = zip(*(pairs[numbers[row]] for row in rows), strict=True)
         if len({picture.shape for picture in lr}) > 1:
             raise ValueError("whole pictures differ in size: use batch_size=1")
         return np.stack(lr), np.stack(hr)
 
     batches = -(-len(pairs) // batch_size)
-    steps = -1 if repeat_count is None else repeat_count * batches
-    shapes = [(None, None, None, 3)] * 2
-    return SeekableDataset(lambda step: _batches(batch, shapes, step, steps))
+    count = None if repeat_count is None else repeat_count * batches
+    facts = pairs.facts | {"random_transform": False, "batch_size": batch_size}
+    smallest = len(pairs) - (batches - 1) * batch_size
+    return numbered_batches(batch, [(None, None, None, 3)] * 2, smallest, count=count, facts=facts)
 
 
-def _batches(batch, shapes, first, count):
-    """Data set of ``batch(step)`` for step = first, first + 1, … (count of them; -1: no end)."""
+def numbered_batches(batch, shapes, smallest, *, count=None, facts=None):
+    """``batch(0, part)``, ``batch(1, part)``, … as a `SeekableDataset`.
 
-    def load(step):
-        lr, hr = tf.numpy_function(batch, [step], [tf.uint8, tf.uint8], stateful=False)
-        return tf.ensure_shape(lr, shapes[0]), tf.ensure_shape(hr, shapes[1])
+    Args:
+        batch: Function of a step and a part (index, count) → uint8 arrays, the part's rows.
+        shapes: Shape of each array of a whole batch, None where it varies.
+        smallest: Rows of the smallest batch; there can be as many parts.
+        count: How many batches; None for no end.
+        facts: See `SeekableDataset`; the data set's `start_at` raises `ValueError` for parts that
+            do not exist or would be empty.
+    """
 
-    steps = tf.data.Dataset.counter(start=first)
-    steps = steps if count < 0 else steps.take(max(count - first, 0))
-    return steps.map(load).prefetch(4)  # a few batches ahead hide the loading behind the step
+    def start_at(first, part=(0, 1)):
+        _check_part(part, smallest)
+        local = [(rows and len(rows_of(part, rows)), *shape) for rows, *shape in shapes]
+
+        def load(step):
+            arrays = tf.numpy_function(
+                lambda step: batch(int(step), part), [step], [tf.uint8] * len(local), stateful=False
+            )
+            return tuple(map(tf.ensure_shape, arrays, local))
+
+        steps = tf.data.Dataset.counter(start=first)
+        steps = steps if count is None else steps.take(max(count - first, 0))
+        return steps.map(load).prefetch(4)  # a few batches ahead hide the loading behind the step
+
+    return SeekableDataset(start_at, facts)
+
+
+def _check_part(part, smallest):
+    index, parts = part
+    if not 0 <= index < parts:
+        raise ValueError(f"part must be (index, count) with 0 <= index < count, got {part}")
+    if smallest < parts:
+        raise ValueError(
+            f"{parts} workers cannot share a batch of {smallest}: use a batch size of at least "
+            f"{parts}, or fewer workers"
+        )
 
 
 def contact_sheet(pairs, count=12, hr_crop_px=192, seed=0):

@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from data.pairs import CropSampler, PairSource, dihedral
+from data.pairs import CropSampler, PairSource, dihedral, rows_of, step_generator
 from data.store import PICTURE_SUFFIXES, files_source, open_store, picture_files, read_picture
-from data.tasks import clean_store, damage, find_task, step_generator, task_batches
+from data.tasks import clean_store, damage, find_task, task_batches
 
 LAYOUTS = {
     "prepared": (r"^(.*)\binput/", r"\1target/"),
@@ -142,10 +142,19 @@ class RealDamage:
 
     def __init__(self, pairs, *, seed=0):
         self._pairs, self._seed = pairs.pairs, seed
+        self._samplers = {}  # (batch size, crop) → its sampler
 
-    def batch(self, step, batch_size, crop_px):
+    @property
+    def facts(self):
+        """Number of pairs, digest of their stores, and seed."""
+        return self._pairs.facts | {"seed": self._seed}
+
+    def batch(self, step, batch_size, crop_px, part=(0, 1)):
         """Return batch number `step`: damaged and clean (B, h, h, 3) and ones (B, h, h, 1)."""
-        damaged, clean = CropSampler(self._pairs, batch_size, crop_px, self._seed).batch(step)
+        if (batch_size, crop_px) not in self._samplers:
+            sampler = CropSampler(self._pairs, batch_size, crop_px, self._seed)
+            self._samplers[batch_size, crop_px] = sampler
+        damaged, clean = self._samplers[batch_size, crop_px].batch(step, part)
         return damaged, clean, np.ones_like(clean[..., :1])
 
     def whole_pictures(self, count=None):
@@ -155,7 +164,8 @@ class RealDamage:
             damaged, clean = self._pairs[i]
             return damaged[None], clean[None], np.ones_like(clean[None, ..., :1])
 
-        return task_batches(whole, len(self._pairs) if count is None else count)
+        count = len(self._pairs) if count is None else count
+        return task_batches(whole, count, facts=self.facts)
 
 
 class PreparedPictures:
@@ -178,13 +188,21 @@ class PreparedPictures:
         if any(not np.array_equal(store.sizes, self._sizes) for store in self._stores):
             raise ValueError(f"input, target and mask pictures of {directory} do not match")
 
-    def batch(self, step, batch_size, crop_px):
+    @property
+    def facts(self):
+        """Number of pictures, digest of the three stores, and seed."""
+        digest = " ".join(store.digest for store in self._stores)
+        return {"pictures": len(self._sizes), "digest": digest, "seed": self._seed}
+
+    def batch(self, step, batch_size, crop_px, part=(0, 1)):
         """Return batch number `step`: damaged and clean (B, h, h, 3) and valid (B, h, h, 1)."""
         large = np.flatnonzero((self._sizes >= crop_px).all(axis=1))
         if not len(large):
             raise ValueError(f"every prepared picture is smaller than the crop of {crop_px} px")
-        random = step_generator(self._seed, step)
-        samples = [self._sample(random, large, crop_px) for _ in range(batch_size)]
+        samples = [
+            self._sample(step_generator(self._seed, step, row), large, crop_px)
+            for row in rows_of(part, batch_size)
+        ]
         damaged, clean, mask = (np.stack(parts) for parts in zip(*samples, strict=True))
         return damaged, clean, (mask[..., :1] >= 128).astype(np.uint8)
 

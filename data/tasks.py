@@ -10,10 +10,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-import tensorflow as tf
 
 from data import degrade
-from data.pairs import SeekableDataset, dihedral
+from data.pairs import dihedral, numbered_batches, rows_of, step_generator
 from data.scratches import paint, scratches
 from data.store import files_source, open_store, picture_files
 
@@ -64,6 +63,10 @@ TRAINING_MIX = dict(zip(TASKS, (400, 400, 400, 200, 200, 900, 500), strict=True)
 
 VALIDATION_MIX = dict(zip(TASKS, (300, 300, 300, 200, 100, 300, 200), strict=True))
 """Clean pictures a task is validated on by default."""
+
+
+TASK_SHAPES = [(None, None, None, channels) for channels in (3, 3, 1)]
+"""Of the batches of all tasks: damaged, clean, valid_mask."""
 
 
 def damage(task, picture, random, strength=None):
@@ -132,21 +135,35 @@ class DamagedPictures:
             )
         drawn = np.random.default_rng(seed).permutation(readable)
         self.numbers = drawn[:count]
+        self._large = {}  # crop → numbers of the pictures it fits in
+
+    @property
+    def facts(self):
+        """Task, number of pictures, digest of their store, and seed."""
+        pictures = {"pictures": len(self), "digest": self._store.digest}
+        return {"task": self.task} | pictures | {"seed": self.seed}
 
     def __len__(self):
         return len(self.numbers)
 
-    def batch(self, step, batch_size, crop_px):
+    def batch(self, step, batch_size, crop_px, part=(0, 1)):
         """Return batch number `step`: damaged and clean (B, h, h, 3) and valid (B, h, h, 1)."""
-        random = step_generator(self.seed, step)
-        sizes = self._store.sizes[self.numbers]
-        large = self.numbers[(sizes >= crop_px).all(axis=1)]
-        if not len(large):
-            raise ValueError(
-                f"every picture of {self.task} is smaller than the crop of {crop_px} px"
-            )
-        samples = [self._sample(random, large, crop_px) for _ in range(batch_size)]
+        large = self._at_least(crop_px)
+        samples = [
+            self._sample(step_generator(self.seed, step, row), large, crop_px)
+            for row in rows_of(part, batch_size)
+        ]
         return tuple(np.stack(parts) for parts in zip(*samples, strict=True))
+
+    def _at_least(self, crop_px):
+        if crop_px not in self._large:
+            fit = (self._store.sizes[self.numbers] >= crop_px).all(axis=1)
+            if not fit.any():
+                raise ValueError(
+                    f"every picture of {self.task} is smaller than the crop of {crop_px} px"
+                )
+            self._large[crop_px] = self.numbers[fit]
+        return self._large[crop_px]
 
     def _sample(self, random, numbers, crop_px):
         number = random.choice(numbers)
@@ -168,14 +185,14 @@ class DamagedPictures:
 
     def whole_pictures(self):
         """All pictures whole, in order, one a batch, at the usual strength."""
-        return task_batches(self.whole, len(self))
+        return task_batches(self.whole, len(self), facts=self.facts)
 
 
 def rotation(sources, stages, *, every=250):
     """Endless batches of several tasks in turn, as a `SeekableDataset`.
 
     Args:
-        sources: What has turns: each with ``batch(step, batch_size, crop_px)``.
+        sources: What has turns: each with ``batch(step, batch_size, crop_px, part)`` and `facts`.
         stages: ``(first_step, crop_px, batch_size)``, the first from step 0, in order: crops grow
             and batches shrink with the steps.
         every: Steps of a turn.
@@ -191,40 +208,27 @@ def rotation(sources, stages, *, every=250):
     if not sources or not stages or stages[0][0] != 0:
         raise ValueError("rotation needs at least one source, and stages that begin at step 0")
 
-    def batch(step):
+    def batch(step, part):
         _, crop_px, batch_size = [stage for stage in stages if stage[0] <= step][-1]
         source = sources[step // every % len(sources)]
-        return source.batch(step, batch_size, crop_px)
+        return source.batch(step, batch_size, crop_px, part)
 
-    return task_batches(batch)
-
-
-def step_generator(seed, step):
-    """Return the random generator of one step of one seed."""
-    return np.random.Generator(np.random.Philox(key=seed, counter=[0, 0, 0, int(step)]))
+    facts = {"every": every, "stages": [list(stage) for stage in stages]}
+    facts["sources"] = [source.facts for source in sources]
+    return numbered_batches(batch, TASK_SHAPES, min(size for *_, size in stages), facts=facts)
 
 
-def task_batches(batch, count=None):
-    """``batch(0)``, ``batch(1)``, … as a `SeekableDataset`.
+def task_batches(batch, count, *, facts=None):
+    """``batch(0)``, ``batch(1)``, … as a `SeekableDataset`, one picture a batch.
 
     Args:
-        batch: Function of a step → uint8 arrays (B, H, W, 3) twice and (B, H, W, 1).
-        count: How many; None for no end.
+        batch: Function of a step → uint8 arrays (1, H, W, 3) twice and (1, H, W, 1).
+        count: How many.
+        facts: What the pictures are.
     """
-
-    def load(step):
-        parts = tf.numpy_function(lambda n: batch(int(n)), [step], [tf.uint8] * 3, stateful=False)
-        return tuple(
-            tf.ensure_shape(part, (None, None, None, channels))
-            for part, channels in zip(parts, (3, 3, 1), strict=True)
-        )
-
-    def start_at(first):
-        steps = tf.data.Dataset.counter(start=first)
-        steps = steps if count is None else steps.take(max(count - first, 0))
-        return steps.map(load).prefetch(4)  # a few batches ahead hide the loading behind the step
-
-    return SeekableDataset(start_at)
+    return numbered_batches(
+        lambda step, part: batch(step), TASK_SHAPES, 1, count=count, facts=facts
+    )
 
 
 def preview_sheet(task, store, count=6, crop_px=160, seed=0):

@@ -1,5 +1,6 @@
 """Restoration tasks: damage, batches by step number, rotation, prepared data, real pairs."""
 
+import json
 import shutil
 
 import numpy as np
@@ -86,6 +87,37 @@ def test_tasks_take_turns_and_crops_grow(store):
     scratched = [bool((b[2] == 0).any()) for b in batches]
     assert scratched == [False, False, True, True, False, False, True, True]
     assert_same(elements(dataset.start_at(3).take(4)), batches[3:7])
+
+
+def test_parts_of_a_batch_make_the_batch(hr_dir, store, tmp_path):
+    write_damaged("inpainting", hr_dir, tmp_path / "out", seed=1)
+    options = {"caches_dir": tmp_path / "caches", "report": str}
+    folder = tmp_path / "out" / "inpainting"
+    sources = [
+        DamagedPictures("gaussian-noise", store),
+        PreparedPictures(folder, **options),
+        RealDamage(RealPairs("prepared", folder, **options)),
+    ]
+    dataset = rotation(sources, [(0, 13, 5), (2, 17, 3)], every=1)
+    whole = elements(dataset.take(3))
+    parts = [elements(dataset.start_at(0, (index, 3)).take(3)) for index in range(3)]
+    assert [len(part[0][0]) for part in parts] == [1, 2, 2]
+    for step in range(3):
+        arrays = zip(*(part[step] for part in parts), strict=True)
+        assert_same([[np.concatenate(rows) for rows in arrays]], [whole[step]])
+    with pytest.raises(ValueError, match="4 workers cannot share a batch of 3"):
+        dataset.start_at(0, (0, 4))
+    with pytest.raises(ValueError, match="2 workers cannot share a batch of 1"):
+        sources[0].whole_pictures().start_at(0, (0, 2))
+
+
+def test_facts_of_a_rotation_name_tasks_and_stages(store):
+    sources = [DamagedPictures(task, store, 2, seed=3) for task in ("aliasing", "inpainting")]
+    facts = rotation(sources, [(0, 13, 2)], every=7).facts
+    assert json.loads(json.dumps(facts)) == facts
+    assert facts["stages"] == [[0, 13, 2]] and facts["every"] == 7
+    expected = {"task": "inpainting", "pictures": 2, "digest": store.digest, "seed": 3}
+    assert facts["sources"][1] == expected
 
 
 def test_validation_shows_whole_pictures_with_the_same_damage(store):
