@@ -4,6 +4,7 @@ A batch is a function of (seed, step) and nothing else: there is no shuffle buff
 so training can start at any step at once and any batch can be made again from its number.
 """
 
+import abc
 import functools
 
 import cv2
@@ -37,15 +38,15 @@ class SeekableDataset(tf.data.Dataset):
         return self._whole.element_spec
 
 
-class PairSource:
+class PairSource(abc.ABC):
     """Pairs of pictures, HR `scale` times as large as LR. Subclasses say where they come from."""
 
     scale: int
     report = staticmethod(print)
 
+    @abc.abstractmethod
     def stores(self):
         """Return (lr, hr), two `PictureStore` of equal length; built when first asked for."""
-        raise NotImplementedError
 
     @functools.cached_property
     def pairs(self):

@@ -17,7 +17,7 @@ from data import DIV2K, ImageFolder
 from data.__main__ import main
 from data.degrade import imresize
 from data.div2k import fetch
-from data.pairs import CropSampler, SeekableDataset, contact_sheet, dihedral
+from data.pairs import CropSampler, PairSource, SeekableDataset, contact_sheet, dihedral
 from data.store import files_source, open_store, picture_files
 
 
@@ -386,3 +386,11 @@ def test_folder_command_builds_and_shows(hr_dir, tmp_path, capsys):
 def test_folder_command_says_what_is_wrong(tmp_path, capsys):
     assert main(["folder", "--hr", str(tmp_path / "absent")]) == 2
     assert capsys.readouterr().err == f"error: no folder {tmp_path / 'absent'}\n"
+
+
+def test_a_source_must_say_where_its_pictures_come_from():
+    class Nowhere(PairSource):
+        scale = 1
+
+    with pytest.raises(TypeError, match="stores"):
+        Nowhere()
