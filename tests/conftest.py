@@ -10,6 +10,8 @@ from PIL import Image
 
 GOLDEN = Path(__file__).parent / "golden"
 SHARED = Path(__file__).parents[2] / "shared"
+RRDB = "rrdbnet-x4-nf16-nb2-gc8"
+"""A stored PyTorch file and answer, without its ending."""
 
 
 # Needed for results equal bit for bit; says why in train/__main__.py.
@@ -51,3 +53,10 @@ def hr_dir(tmp_path):
         pixels = random.integers(0, 256, (height, width, 3), dtype=np.uint8)
         Image.fromarray(pixels).save(folder / f"picture{i}.png")
     return folder
+
+
+def torch_error(model, answer):
+    """Largest difference from a stored answer on 0..1, over its standard deviation."""
+    expected = np.load(answer)
+    output = model(255 * expected["input"], training=False).numpy() / 255
+    return np.abs(output - expected["output"]).max() / expected["output"].std()
