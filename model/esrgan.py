@@ -1,4 +1,5 @@
-"""ESRGAN's generator: residual-in-residual dense blocks without batch norm (arXiv:1809.00219).
+"""ESRGAN: residual-in-residual dense blocks without batch norm, and a VGG-style discriminator
+(arXiv:1809.00219).
 
 Layers carry the names of the published PyTorch files, dots as underscores, so that
 `infer/convert.py` can match them by name. Scales 1 and 2 are the ×4 network on a picture whose
@@ -6,7 +7,18 @@ pixels are first un-shuffled into channels by 4 and 2, as in arXiv:2107.10833, s
 """
 
 import keras
-from keras.layers import Add, Concatenate, Conv2D, LeakyReLU, Rescaling, UpSampling2D
+from keras.layers import (
+    Add,
+    BatchNormalization,
+    Concatenate,
+    Conv2D,
+    Dense,
+    Flatten,
+    GlobalAveragePooling2D,
+    LeakyReLU,
+    Rescaling,
+    UpSampling2D,
+)
 
 from model.common import SRModel, builder
 from model.layers import PixelUnshuffle, ResidualScale
@@ -15,6 +27,7 @@ RESIDUAL_SCALING = 0.2
 """Factor on the residual of each dense block and of each group of three: section 3.1."""
 
 _INNER_SCALE = 4
+_DISCRIMINATOR_STEP = 32  # its five halvings
 
 
 def _convolution(x, filters, name, initializer="glorot_uniform"):
@@ -86,3 +99,42 @@ def rrdb_net(scale=4, num_filters=64, num_blocks=23, num_growth=32):
     x = LeakyReLU(negative_slope=0.2)(_convolution(x, num_filters, "conv_hr"))
     x = _convolution(x, 3, "conv_last")
     return SRModel(pictures, Rescaling(255)(x), name="rrdb_net")
+
+
+def discriminator_block(x, num_filters, name, first_norm=True):
+    """Two convolutions, the second of which halves the size, each with leaky ReLU."""
+    x = Conv2D(num_filters, 3, padding="same", use_bias=not first_norm, name=f"{name}_0")(x)
+    if first_norm:
+        x = BatchNormalization(momentum=0.9, epsilon=1e-5, name=f"{name}_0_bn")(x)
+    x = LeakyReLU(negative_slope=0.2)(x)
+    x = Conv2D(num_filters, 4, strides=2, padding="same", use_bias=False, name=f"{name}_1")(x)
+    x = BatchNormalization(momentum=0.9, epsilon=1e-5, name=f"{name}_1_bn")(x)
+    return LeakyReLU(negative_slope=0.2)(x)
+
+
+@builder
+def vgg_discriminator(num_filters=64, px=128):
+    """Build ESRGAN's discriminator, five halvings and two dense layers.
+
+    Args:
+        num_filters: Channels of the first block; the last two have eight times as many.
+        px: Side of the pictures, a multiple of 32; None: any size, with the mean over all
+            positions in place of the paper's flattening.
+
+    Returns:
+        Network from (B, px, px, 3), RGB in 0..255, to logits (B, 1): above 0 for "real".
+
+    Raises:
+        ValueError: `px` is no multiple of 32.
+
+    Reference: arXiv:1809.00219, section 4.1 ("VGG-128"); arXiv:1609.04802, figure 4, bottom.
+    """
+    if px is not None and (px < _DISCRIMINATOR_STEP or px % _DISCRIMINATOR_STEP):
+        raise ValueError(f"px must be a multiple of {_DISCRIMINATOR_STEP} or None, got {px}")
+    pictures = keras.Input((px, px, 3), name="hr")
+    x = Rescaling(1 / 255)(pictures)
+    for i, width in enumerate((1, 2, 4, 8, 8)):
+        x = discriminator_block(x, num_filters * width, f"conv{i}", first_norm=i > 0)
+    x = Flatten()(x) if px else GlobalAveragePooling2D()(x)
+    x = LeakyReLU(negative_slope=0.2)(Dense(100, name="linear1")(x))
+    return SRModel(pictures, Dense(1, name="linear2")(x), name="vgg_discriminator")

@@ -23,18 +23,20 @@ def vgg_22(weights="imagenet"):
     return _features("block2_conv2", weights)
 
 
-def vgg_54(weights="imagenet"):
-    """Features of the fourth convolution before the fifth pooling, after its ReLU.
+def vgg_54(weights="imagenet", *, before_relu=False):
+    """Features of the fourth convolution before the fifth pooling, after its ReLU or before.
 
-    Args and errors as `vgg_22`.
+    Args:
+        weights: As for `vgg_22`, and so are the errors.
+        before_relu: True for ESRGAN: arXiv:1809.00219, section 3.3.
 
     Returns:
         Frozen network from (B, H, W, 3) to (B, H/16, W/16, 512).
     """
-    return _features("block5_conv4", weights)
+    return _features("block5_conv4", weights, before_relu)
 
 
-def _features(layer, weights):
+def _features(layer, weights, before_relu=False):
     try:
         vgg = keras.applications.VGG19(
             include_top=False, weights=weights and str(weights), input_shape=(None, None, 3)
@@ -47,6 +49,16 @@ def _features(layer, weights):
             f"`keras.applications.VGG19(include_top=False)` fetches them once; without one, copy "
             f"{_FILE} to ~/.keras/models/ or give its path as weights=…"
         ) from error
-    features = keras.Model(vgg.input, vgg.get_layer(layer).output, name=f"vgg19_{layer}")
+    last = vgg.get_layer(layer)
+    output = _without_relu(last) if before_relu else last.output
+    features = keras.Model(vgg.input, output, name=f"vgg19_{layer}")
     features.trainable = False
     return features
+
+
+def _without_relu(convolution):
+    """Output of a convolution whose layer in `keras.applications` has the ReLU inside."""
+    linear = keras.layers.Conv2D.from_config(convolution.get_config() | {"activation": "linear"})
+    output = linear(convolution.input)
+    linear.set_weights(convolution.get_weights())
+    return output

@@ -1,4 +1,7 @@
-"""RRDBNet: BasicSR's answers, shapes, initial values, round trips, gradients, bad input."""
+"""RRDBNet: BasicSR's answers, shapes, initial values, round trips, gradients, bad input.
+
+And the discriminator.
+"""
 
 import keras
 import numpy as np
@@ -6,7 +9,7 @@ import pytest
 import tensorflow as tf
 
 from infer.convert import load_foreign
-from model.esrgan import rrdb_net
+from model.esrgan import rrdb_net, vgg_discriminator
 
 
 def small(scale=4):
@@ -84,3 +87,38 @@ def test_residuals_are_scaled_by_a_fifth_twice():
 def test_refuses_a_scale_it_cannot_do(scale):
     with pytest.raises(ValueError, match=f"scale must be 1, 2 or 4 for rrdb_net, got {scale}"):
         rrdb_net(scale)
+
+
+def test_discriminator_has_the_papers_size():
+    """Convolutions 3→64→64→128→128→256→256→512→512→512→512, 8192→100→1, and norms."""
+    widths = [3, 64, 64, 128, 128, 256, 256, 512, 512, 512, 512]
+    sizes = [3, 4] * 5
+    convolutions = sum(k * k * a * b for k, a, b in zip(sizes, widths, widths[1:], strict=False))
+    norms = 2 * sum(widths[2:])
+    expected = convolutions + 64 + norms + (512 * 16 * 100 + 100) + 101
+    model = vgg_discriminator()
+    assert sum(np.prod(v.shape) for v in model.trainable_variables) == expected
+
+
+@pytest.mark.parametrize(("px", "size"), [(64, (64, 64)), (None, (37, 53))])
+def test_discriminator_gives_logits_and_round_trips(tmp_path, px, size):
+    model = vgg_discriminator(3, px)
+    pictures = tf.random.uniform((5, *size, 3), 0, 255, seed=3)
+    with tf.GradientTape() as tape:
+        logits = model(pictures, training=True)
+        loss = tf.reduce_sum(logits**2)
+    assert logits.shape == (5, 1)
+    last = model.get_layer("linear2")
+    assert last.activation is keras.activations.linear  # logits, not probabilities
+    for gradient in tape.gradient(loss, model.trainable_variables):
+        assert tf.reduce_max(tf.abs(gradient)) > 0
+    again = type(model).from_config(model.get_config())
+    model.save_weights(tmp_path / "d.weights.h5")
+    again.load_weights(tmp_path / "d.weights.h5")
+    np.testing.assert_allclose(again.traced(pictures), model(pictures), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("px", [0, 16, 100])
+def test_discriminator_refuses_a_size_it_cannot_halve(px):
+    with pytest.raises(ValueError, match=f"px must be a multiple of 32 or None, got {px}"):
+        vgg_discriminator(3, px)

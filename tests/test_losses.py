@@ -60,6 +60,119 @@ def test_vgg_content_loss_of_equal_pictures_is_zero_and_has_a_gradient():
         assert not features.trainable_variables
 
 
+def test_vgg_before_its_relu_has_both_signs_and_is_otherwise_the_same():
+    from model.vgg import vgg_54
+
+    after, before = vgg_54(weights=None), vgg_54(weights=None, before_relu=True)
+    for variable in after.variables[-2:]:
+        variable.assign(keras.random.normal(variable.shape, stddev=0.1, seed=3))
+    before.set_weights(after.get_weights())
+    pictures = tf.random.uniform((1, 34, 38, 3), 0, 255, seed=1)
+    signed = before(pictures)
+    assert tf.reduce_min(signed) < 0 < tf.reduce_max(signed)
+    np.testing.assert_allclose(after(pictures), tf.nn.relu(signed), rtol=1e-5)
+    assert not before.trainable_variables
+    loss = losses.vgg_content_loss(before, losses.feature_l1_loss)
+    difference = before(keras.applications.vgg19.preprocess_input(pictures)) - before(
+        keras.applications.vgg19.preprocess_input(pictures + 9.0)
+    )
+    expected = tf.reduce_mean(tf.abs(difference)) / 58
+    assert float(loss(pictures, pictures + 9.0)) == pytest.approx(float(expected), rel=1e-5)
+
+
+@pytest.mark.parametrize("case", ["vector", "patch", "saturated"])
+@pytest.mark.parametrize("wrap", [lambda f: f, tf.function], ids=["eager", "graph"])
+def test_relativistic_losses_and_their_gradients(values, tensors, case, wrap):
+    expected = values["gan"][case]["relativistic"]
+    hr, sr = (tf.constant(tensors[f"{case}_{kind}"]) for kind in ("real", "fake"))
+
+    @wrap
+    def run(hr, sr):
+        with tf.GradientTape(persistent=True) as tape:
+            tape.watch((hr, sr))
+            generator = losses.relativistic_generator_loss(hr, sr)
+            against = losses.relativistic_discriminator_loss(hr, sr)
+        return generator, against, tape.gradient(generator, sr), *tape.gradient(against, (hr, sr))
+
+    generator, against, *gradients = run(hr, sr)
+    assert 0.005 * float(generator) == pytest.approx(expected["l_g_gan"], rel=1e-5)
+    assert float(against) == pytest.approx(expected["l_d_total"], rel=1e-5)
+    for name, factor, gradient in zip(
+        ("g_grad_fake", "d_grad_real", "d_grad_fake"), (0.005, 1, 1), gradients, strict=True
+    ):
+        reference = tensors[f"{case}_ra_{name}"]
+        atol = 1e-5 * np.abs(reference).max()
+        np.testing.assert_allclose(factor * gradient, reference, rtol=0, atol=atol)
+
+
+class Stored(keras.layers.Layer):
+    """Answers black pictures with one stored batch of features, others with another."""
+
+    def __init__(self, black, other):
+        super().__init__()
+        self.black, self.other = black, other
+
+    def call(self, pictures):
+        return tf.where(tf.reduce_max(pictures) > 0, self.other, self.black)
+
+
+@pytest.mark.parametrize("wrap", [lambda f: f, tf.function], ids=["eager", "graph"])
+def test_face_feature_loss(values, tensors, wrap):
+    hr, sr = tensors["face_features_hr"], tensors["face_features_sr"]
+    np.testing.assert_allclose(losses.face_vector(hr), tensors["face_vector_hr"], rtol=1e-5)
+    expected = values["face"]
+    similarity = losses.face_similarity(hr, sr)
+    np.testing.assert_allclose(similarity, expected["cosine_per_sample"], rtol=1e-5)
+    pictures = keras.Input((None, None, 3))
+    features = keras.Model(pictures, Stored(hr, sr)(pictures))
+    loss = wrap(losses.face_feature_loss(features))
+    black = tf.zeros((5, 7, 11, 3))
+    assert float(loss(black, black + 1)) == pytest.approx(expected["loss_mean"], rel=1e-5)
+    assert float(loss(black, black)) == pytest.approx(0, abs=1e-5)
+
+
+def test_face_feature_loss_has_a_gradient_in_the_picture_only():
+    from model.vggface import vggface
+
+    features = vggface("resnet50", features="pool5")
+    loss = losses.face_feature_loss(features)
+    hr = tf.random.uniform((2, 37, 31, 3), 0, 255, seed=1)
+    sr = tf.Variable(255 - hr)
+    with tf.GradientTape() as tape:
+        value = loss(hr, sr)
+    gradient = tape.gradient(value, sr)
+    assert 0 < value < 1
+    assert np.isfinite(gradient).all() and np.abs(gradient).max() > 0
+    assert not features.trainable_variables
+
+
+def test_face_feature_loss_of_black_features_is_finite():
+    features = tf.Variable(tf.zeros((1, 2, 2, 5)))
+    with tf.GradientTape() as tape:
+        similarity = losses.face_similarity(features, features)
+    assert float(similarity[0]) == 0
+    assert np.abs(tape.gradient(similarity, features)).max() == 0
+
+
+def test_face_feature_loss_refuses_features_without_positions():
+    from model.vggface import vggface
+
+    with pytest.raises(ValueError, match=r"features must be \(B, h, w, C\), got \(None, 2048\)"):
+        losses.face_feature_loss(vggface("resnet50"))
+
+
+def test_lpips_content_loss_has_a_gradient():
+    from model.lpips import lpips
+
+    loss = losses.lpips_content_loss(lpips("squeeze"))
+    hr = tf.random.uniform((2, 67, 71, 3), 0, 255, seed=1)
+    sr = tf.Variable(255 - hr)
+    with tf.GradientTape() as tape:
+        value = loss(hr, sr)
+    assert value > 0 and loss(hr, hr) == 0
+    assert np.abs(tape.gradient(value, sr)).max() > 0
+
+
 def test_vgg_without_network_says_how_to_get_weights(monkeypatch):
     from model.vgg import vgg_54
 

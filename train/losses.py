@@ -1,6 +1,7 @@
 """Losses as functions of tensors; every one returns a scalar mean over all elements.
 
-Pictures are RGB in 0..255; probabilities are a discriminator's sigmoid output.
+Pictures are RGB in 0..255; probabilities are a discriminator's sigmoid output, logits are the same
+before the sigmoid.
 """
 
 import keras
@@ -9,6 +10,12 @@ import tensorflow as tf
 _CONTENT_SCALE = 12.75
 """Divides VGG features, so that their squared error is of the order of a pixel's (0.006, squared,
 over 0..1 pictures in arXiv:1609.04802, section 3.2)."""
+
+_IMAGENET_DEVIATION = 58.0
+"""Of pixels, in grey levels (0.225 of 255). ESRGAN's VGG takes pictures divided by it; ours does
+not, and its features are larger by as much."""
+
+_FACE_EXPONENT = 6  # by definition of this project, as the two steps before it
 
 
 def l1_loss(hr, sr):
@@ -38,19 +45,28 @@ def feature_loss(hr_features, sr_features):
     return l2_loss(hr_features / _CONTENT_SCALE, sr_features / _CONTENT_SCALE)
 
 
-def vgg_content_loss(features):
+def feature_l1_loss(hr_features, sr_features):
+    """Mean absolute error of VGG features divided by 58, as ESRGAN has it.
+
+    Reference: arXiv:1809.00219, section 3.3.
+    """
+    return l1_loss(hr_features, sr_features) / _IMAGENET_DEVIATION
+
+
+def vgg_content_loss(features, distance=feature_loss):
     """Make a content loss ``(hr, sr) → scalar`` of a VGG19 feature network.
 
     Args:
         features: Network from pictures in caffe style (BGR, mean subtracted) to features, such as
             `model.vgg.vgg_54()`.
+        distance: Function ``(hr_features, sr_features) → scalar``.
 
     Reference: arXiv:1609.04802, equation 5.
     """
     preprocess = keras.applications.vgg19.preprocess_input
 
     def content_loss(hr, sr):
-        return feature_loss(features(preprocess(hr)), features(preprocess(sr)))
+        return distance(features(preprocess(hr)), features(preprocess(sr)))
 
     return content_loss
 
@@ -71,3 +87,89 @@ def discriminator_loss(hr_probability, sr_probability):
 
 def _cross_entropy(target, probability):
     return tf.reduce_mean(keras.losses.binary_crossentropy(target, probability))
+
+
+def relativistic_generator_loss(hr_logits, sr_logits):
+    """Cross-entropy of "generated pictures look more real than the average real one, …".
+
+    Args:
+        hr_logits: Discriminator's answer to real pictures, any shape.
+        sr_logits: To generated ones, the same shape.
+
+    Returns:
+        Scalar, the mean of both halves; zero logits give ln 2.
+
+    Reference: arXiv:1809.00219, equation 2.
+    """
+    less = tf.nn.softplus(hr_logits - tf.reduce_mean(sr_logits))
+    more = tf.nn.softplus(tf.reduce_mean(hr_logits) - sr_logits)
+    return (tf.reduce_mean(less) + tf.reduce_mean(more)) / 2
+
+
+def relativistic_discriminator_loss(hr_logits, sr_logits):
+    """Cross-entropy of "real pictures look more real than the average generated one, …".
+
+    Arguments and result as `relativistic_generator_loss`. No gradient flows through the two means,
+    as in the published training.
+
+    Reference: arXiv:1809.00219, equation 1.
+    """
+    hr_mean, sr_mean = (tf.stop_gradient(tf.reduce_mean(x)) for x in (hr_logits, sr_logits))
+    real = tf.reduce_mean(tf.nn.softplus(sr_mean - hr_logits))
+    generated = tf.reduce_mean(tf.nn.softplus(sr_logits - hr_mean))
+    return (real + generated) / 2
+
+
+def lpips_content_loss(distance):
+    """Make a content loss ``(hr, sr) → scalar`` of an LPIPS network, in place of VGG features.
+
+    Args:
+        distance: Network of `model.lpips` with its weights.
+
+    Reference: arXiv:1801.03924, section 3.
+    """
+
+    def content_loss(hr, sr):
+        return tf.reduce_mean(distance([hr, sr], training=False))
+
+    return content_loss
+
+
+def face_vector(features):
+    """Length of each channel over all positions: (B, h, w, C) → (B, C).
+
+    Where a channel is zero everywhere the gradient is zero, not infinite.
+    """
+    squares = tf.reduce_sum(tf.square(features), axis=(1, 2))
+    positive = squares > 0
+    return tf.where(positive, tf.sqrt(tf.where(positive, squares, 1.0)), 0.0)
+
+
+def face_similarity(hr_features, sr_features):
+    """Cosine between the `face_vector` of two batches of features: (B,), 1 where they agree."""
+    vectors = (tf.nn.l2_normalize(face_vector(f), axis=1) for f in (hr_features, sr_features))
+    return tf.reduce_sum(tf.multiply(*vectors), axis=1)
+
+
+def face_feature_loss(features, px=224):
+    """Make a loss ``(hr, sr) → scalar`` that asks for the same face: the mean of 1 - cos⁶.
+
+    Args:
+        features: Frozen network from (B, px, px, 3), RGB in 0..255, to (B, h, w, C), such as
+            ``model.vggface.vggface("senet50", features="pool5")`` with its weights.
+        px: Side to which pictures are resized (bilinear) for it.
+
+    Raises:
+        ValueError: The network does not give (B, h, w, C).
+    """
+    if len(features.output.shape) != 4:
+        raise ValueError(
+            f"features must be (B, h, w, C), got {tuple(features.output.shape)}; for a VGGFace2 "
+            'network give features="pool5"'
+        )
+
+    def loss(hr, sr):
+        pairs = [features(tf.image.resize(x, (px, px)), training=False) for x in (hr, sr)]
+        return tf.reduce_mean(1 - face_similarity(*pairs) ** _FACE_EXPONENT)
+
+    return loss
