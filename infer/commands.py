@@ -96,9 +96,13 @@ def add_quality(command):
     )
 
 
-def upscale(options):
-    """Enlarge pictures; returns the exit status."""
-    from infer import batch, jobs
+def prepare(options):
+    """Find what a command is to make, and make the folder it goes to, before a network is loaded.
+
+    Returns:
+        ``(jobs, in_folder)``, see `infer.jobs.jobs_for` and `infer.batch.run`.
+    """
+    from infer import jobs
     from infer.encode import check_quality
 
     check_quality(options.quality)
@@ -117,27 +121,15 @@ def upscale(options):
         Path(options.out).mkdir(parents=True, exist_ok=True)
         jobs.remove_leftovers(Path(options.out))
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    model = network_of(options)
-    from tqdm import tqdm
-
-    from infer.upscale import Upscaler
-
-    outcome = batch.run(
-        todo,
-        Upscaler(model, self_ensemble=options.self_ensemble),
-        _settings(options, model),
-        in_folder=in_folder,
-        report=lambda sentence: tqdm.write(sentence, file=sys.stderr),
-    )
-    return conclude(outcome, in_folder)
+    return todo, in_folder
 
 
-def _settings(options, model):
-    from infer.batch import Settings, fingerprint
+def run(todo, network, options, key, in_folder):
+    """Send pictures through a network, see `infer.batch.run`; `key` names network and options."""
+    from infer import batch
 
-    choices = [options.self_ensemble, options.half, options.overlap_px, options.quality]
-    return Settings(
-        key=f"{fingerprint(model)} {choices}",
+    settings = batch.Settings(
+        key=key,
         tile=options.tile,
         overlap_px=options.overlap_px,
         quality=options.quality,
@@ -145,6 +137,27 @@ def _settings(options, model):
         max_megapixels=options.max_megapixels,
         workers=options.workers,
     )
+    return batch.run(todo, network, settings, in_folder=in_folder, report=report)
+
+
+def report(sentence):
+    """Write a sentence to stderr, above the progress bar if there is one."""
+    from tqdm import tqdm
+
+    tqdm.write(sentence, file=sys.stderr)
+
+
+def upscale(options):
+    """Enlarge pictures; returns the exit status."""
+    todo, in_folder = prepare(options)
+    model = network_of(options)
+    from infer.batch import fingerprint
+    from infer.upscale import Upscaler
+
+    network = Upscaler(model, self_ensemble=options.self_ensemble)
+    choices = [options.self_ensemble, options.half, options.overlap_px, options.quality]
+    outcome = run(todo, network, options, f"{fingerprint(model)} {choices}", in_folder)
+    return conclude(outcome, in_folder)
 
 
 def network_of(options):

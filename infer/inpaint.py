@@ -3,7 +3,16 @@
 import numpy as np
 
 from infer.upscale import LUMA, Upscaler
-from model.restormer import has_mask
+from model.restormer import has_mask, restormer
+
+
+def without_masks(model):
+    """Return a mask-aware network as the one without masks that equals it on whole pictures."""
+    plain = restormer(**model.built_by.arguments | {"mask_aware": False, "mask_embedding": False})
+    for layer in plain.layers:
+        if layer.weights:
+            layer.set_weights(model.get_layer(layer.name).get_weights())
+    return plain
 
 
 class Inpainter(Upscaler):
@@ -11,7 +20,7 @@ class Inpainter(Upscaler):
 
     Args:
         model: `restormer(…, mask_aware=True)` with its weights.
-        plain: The same network without masks, which tells what tiles need.
+        plain: The same network `without_masks`, which tells what tiles need.
         mask_of: Function of a picture → (H, W) bool, True = a real pixel.
         keep_known: Take real pixels from the picture instead of the network.
         drop_alpha: The mask was the picture's alpha channel: leave that out of the result.

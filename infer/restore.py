@@ -4,14 +4,13 @@ Nothing here imports what takes time before the command runs.
 """
 
 import functools
-import signal
-import sys
-from pathlib import Path
 
 from infer import commands
 
 TASKS = ("denoise", "deblur", "antialias", "inpaint")
 ALPHA = "alpha"
+
+_FOUNDATION = "restormer-small"  # the bundled network of all tasks; a task's own is NAME-TASK
 
 
 def add_options(command):
@@ -37,26 +36,8 @@ def add_options(command):
 
 def run(options):
     """Restore pictures; returns the exit status."""
-    from infer import jobs
-    from infer.encode import check_quality
-
-    check_quality(options.quality)
     _check_options(options)
-    sources, many = jobs.find_sources(options.pictures)
-    ending = options.format and f".{options.format}"
-    todo = jobs.jobs_for(
-        sources,
-        many,
-        options.out,
-        suffix=options.suffix,
-        ending=ending,
-        overwrite=options.overwrite,
-    )
-    in_folder = todo[0].target != Path(options.out)
-    if in_folder:
-        Path(options.out).mkdir(parents=True, exist_ok=True)
-        jobs.remove_leftovers(Path(options.out))
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    todo, in_folder = commands.prepare(options)
     if options.task == "inpaint":
         outcome = _inpaint(options, todo, in_folder)
     else:
@@ -73,21 +54,34 @@ def _check_options(options):
         raise ValueError(f"a mask belongs to --task inpaint, not to {options.task}")
 
 
-def _name(options):
-    return options.model or f"restormer-lite-{options.task}"
+def _load(options):
+    """Load the network that ``--model`` names, or the bundled one that suits the task best."""
+    commands.load_tensorflow()
+    from infer.weights import load_model, manifest
+
+    bundled = manifest()
+    own = (f"{_FOUNDATION}-{options.task}", _FOUNDATION)
+    name = options.model or next((name for name in own if name in bundled), None)
+    if name is None:
+        raise FileNotFoundError(
+            f"no network to {options.task} is bundled: give --model a file that `python -m train "
+            "foundation` made, or a name that `python -m infer weights` lists"
+        )
+    model = load_model(name)
+    if model.built_by.name != "restormer":
+        raise ValueError(f"restore needs a restormer, but {name} is of {model.built_by.name}")
+    return name, model
 
 
 def _plain(options):
     """The network without masks, whether its weights were trained with them or not; and its key."""
-    commands.load_tensorflow()
+    _, model = _load(options)
     from infer.batch import fingerprint
+    from infer.inpaint import without_masks
     from infer.upscale import Upscaler
-    from infer.weights import load_model
+    from model.restormer import has_mask
 
-    model = load_model(_name(options))
-    if len(model.inputs) == 2:
-        model = load_model(_name(options), {"mask_aware": False})
-    return Upscaler(model), fingerprint(model)
+    return Upscaler(without_masks(model) if has_mask(model) else model), fingerprint(model)
 
 
 def _inpaint(options, todo, in_folder):
@@ -109,17 +103,16 @@ def _inpaint(options, todo, in_folder):
 
 def _masked(options):
     """Function of a mask rule → `Inpainter`, and the network's key."""
-    commands.load_tensorflow()
+    name, model = _load(options)
     from infer.batch import fingerprint
-    from infer.inpaint import Inpainter
-    from infer.weights import load_model
+    from infer.inpaint import Inpainter, without_masks
+    from model.restormer import has_mask
 
-    model = load_model(_name(options))
-    if len(model.inputs) != 2:
-        raise ValueError(f"{_name(options)} is a network without masks, so it cannot inpaint")
-    plain = load_model(_name(options), {"mask_aware": False})
+    if not has_mask(model):
+        raise ValueError(f"{name} is a network without masks, so it cannot inpaint")
     settings = {"keep_known": not options.all_pixels, "drop_alpha": options.mask == ALPHA}
-    return functools.partial(Inpainter, model, plain, **settings), fingerprint(model)
+    network = functools.partial(Inpainter, model, without_masks(model), **settings)
+    return network, fingerprint(model)
 
 
 def _mask_rule(options, source):
@@ -150,7 +143,7 @@ def _unchecked_mask(options, source):
         )
     file = masks.find_mask_file(options.mask, source)
     read = functools.cache(
-        lambda: masks.file_mask(file, invert=options.invert_mask, report=_report)
+        lambda: masks.file_mask(file, invert=options.invert_mask, report=commands.report)
     )
     return str(file), lambda _: read()
 
@@ -174,21 +167,5 @@ def _mask_key(options, job):
 
 
 def _run(todo, network, options, key, in_folder):
-    from infer import batch
-
-    settings = batch.Settings(
-        key=f"{options.task} {options.overlap_px} {options.quality} {key}",
-        tile=options.tile,
-        overlap_px=options.overlap_px,
-        quality=options.quality,
-        overwrite=options.overwrite,
-        max_megapixels=options.max_megapixels,
-        workers=options.workers,
-    )
-    return batch.run(todo, network, settings, in_folder=in_folder, report=_report)
-
-
-def _report(sentence):
-    from tqdm import tqdm
-
-    tqdm.write(sentence, file=sys.stderr)
+    key = f"{options.task} {options.overlap_px} {options.quality} {key}"
+    return commands.run(todo, network, options, key, in_folder)

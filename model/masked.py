@@ -1,9 +1,9 @@
 """Layers of Restormer that know which pixels are real: norms, depthwise convolution, attention.
 
 Each works without a mask as arXiv:2111.09881 has it. Given a mask, damaged pixels contribute
-nothing, and an all-ones mask gives the very same numbers. No layer has parameters for the mask,
-so one set of weights serves networks with and without it. A mask is float, (B, H, W, 1),
-1 = a real pixel, 0 = damaged.
+nothing, and an all-ones mask gives the very same numbers. Only `MaskEmbedding`, an option, has
+parameters for the mask; one set of all others serves networks with and without it. A mask is
+float, (B, H, W, 1), 1 = a real pixel, 0 = damaged.
 """
 
 import keras
@@ -107,6 +107,23 @@ class PartialDepthwiseConv2D(keras.layers.DepthwiseConv2D):
     def get_config(self):
         config = keras.layers.Layer.get_config(self)
         return config | {"use_bias": self.use_bias}
+
+
+@keras.saving.register_keras_serializable("sr")
+class MaskEmbedding(keras.layers.Layer):
+    """Add one learned vector to the features of all damaged pixels, which tells them from black.
+
+    Takes features (B, H, W, C) and a mask; the vector is 0 at first.
+    """
+
+    def build(self, features_shape):
+        self.vector = self.add_weight(shape=features_shape[-1:], initializer="zeros", name="vector")
+
+    def call(self, features, valid):
+        return features + (1 - valid) * self.vector
+
+    def compute_output_shape(self, features_shape, *_):
+        return features_shape
 
 
 @keras.saving.register_keras_serializable("sr")

@@ -18,6 +18,7 @@ from model.masked import (
     ChannelAttention,
     ChannelNorm,
     Gate,
+    MaskEmbedding,
     PartialDepthwiseConv2D,
     PartialRatio,
 )
@@ -124,6 +125,7 @@ def restormer(
     layer_norm="with_bias",
     dual_pixel=False,
     mask_aware=False,
+    mask_embedding=False,
 ):
     """Build Restormer, figure 2.
 
@@ -139,6 +141,7 @@ def restormer(
         layer_norm: "with_bias" (deblurring, deraining) or "bias_free" (denoising).
         dual_pixel: Defocus deblurring from two views: no picture is added at the end.
         mask_aware: Add a second input, `valid_mask`.
+        mask_embedding: Mark damaged pixels by a learned vector; 0 at first, which changes nothing.
 
     Returns:
         Network from (B, H, W, in_channels) to (B, H, W, out_channels), RGB in 0..255, any H and
@@ -152,28 +155,34 @@ def restormer(
     Reference: arXiv:2111.09881, section 3 and section 4, implementation details.
     """
     _check(in_channels, out_channels, dim, num_blocks, heads, layer_norm, dual_pixel)
+    if mask_embedding and not mask_aware:
+        raise ValueError("mask_embedding=True needs mask_aware=True: there is no mask to embed")
     options = BlockOptions(ffn_expansion, use_bias, layer_norm)
     pictures = keras.Input((None, None, in_channels), name="pictures")
-    inputs = [pictures]
-    x = Rescaling(1 / 255)(PadToMultiple(MULTIPLE_PX)(pictures))
-    valid = None
-    if mask_aware:
-        inputs.append(keras.Input((None, None, 1), name="valid_mask"))
-        valid = PadToMultiple(MULTIPLE_PX)(inputs[1])
-        x = Multiply()([x, valid])
-    known = x
-    x = embedded = Conv2D(dim, 3, padding="same", use_bias=False, name="patch_embed.proj")(x)
+    valid_mask = keras.Input((None, None, 1), name="valid_mask") if mask_aware else None
+
+    known, valid = _padded(pictures, valid_mask)
+    x = Conv2D(dim, 3, padding="same", use_bias=False, name="patch_embed.proj")(known)
+    embedded = x = MaskEmbedding(name="mask_embed")(x, valid) if mask_embedding else x
     x, valid = u_net(x, valid, num_blocks, heads, options)
-    x, _ = transformer_blocks(
-        x, valid, num_refinement_blocks, heads[0], options, "refinement"
-    )  # (B, H, W, 2·dim)
+    x, _ = transformer_blocks(x, valid, num_refinement_blocks, heads[0], options, "refinement")
     if dual_pixel:
         x = Add()([x, Conv2D(2 * dim, 1, use_bias=use_bias, name="skip_conv")(embedded)])
     x = Conv2D(out_channels, 3, padding="same", use_bias=use_bias, name="output")(x)
-    if not dual_pixel:
-        x = Add()([x, known])
-    x = CropLike()(Rescaling(255)(x), pictures)
-    return SRModel(inputs if mask_aware else pictures, x, name="restormer")
+    x = x if dual_pixel else Add()([x, known])
+
+    restored = CropLike()(Rescaling(255)(x), pictures)
+    inputs = [pictures, valid_mask] if mask_aware else pictures
+    return SRModel(inputs, restored, name="restormer")
+
+
+def _padded(pictures, valid_mask):
+    """Pictures in 0..1, 0 where damaged, and their mask or None, both padded."""
+    x = Rescaling(1 / 255)(PadToMultiple(MULTIPLE_PX)(pictures))
+    if valid_mask is None:
+        return x, None
+    valid = PadToMultiple(MULTIPLE_PX)(valid_mask)
+    return Multiply()([x, valid]), valid
 
 
 def u_net(x, valid, num_blocks, heads, options):

@@ -1,12 +1,16 @@
 """``python -m infer restore``: tasks, masks, tiles, depths, folders, and mistakes."""
 
+import json
+
+import keras
 import numpy as np
 import pytest
 
 from infer import masks
 from infer.__main__ import main
 from infer.image import load_image, save_image
-from infer.inpaint import Inpainter
+from infer.inpaint import Inpainter, without_masks
+from model.edsr import edsr
 from model.restormer import restormer
 
 SMALLEST = {
@@ -64,6 +68,58 @@ def test_fills_in_what_the_mask_marks_and_keeps_the_rest(weights, photo, tile):
     assert (load_image(photo.parent / "out.png")[~damaged] != before[~damaged]).any()
 
 
+def test_a_network_with_an_embedding_of_masks_serves_all_tasks(tmp_path, photo):
+    model = restormer(**SMALLEST, mask_aware=True, mask_embedding=True)
+    model.get_layer("mask_embed").set_weights([np.ones(4, np.float32)])
+    model.save_weights(tmp_path / "embedded.weights.h5")
+    pictures = np.random.default_rng(3).uniform(0, 255, (1, 13, 17, 3)).astype(np.float32)
+    expected = model.traced(pictures, np.ones((1, 13, 17, 1), np.float32))
+    np.testing.assert_array_equal(without_masks(model).traced(pictures), expected)
+    assert run(tmp_path, photo, task="denoise", network="embedded") == 0
+    assert run(tmp_path, photo, "--mask-colour", "#ffffff", network="embedded") == 0
+
+
+@pytest.fixture
+def bundle(tmp_path, monkeypatch):
+    """Function of names: makes them all that is bundled, each a small network; returns files."""
+
+    def bundle(*names):
+        monkeypatch.setattr("infer.weights.WEIGHTS_DIR", tmp_path)
+        facts = {}
+        for seed, name in enumerate(names):
+            keras.utils.set_random_seed(seed)
+            facts[name] = {"file": f"{name}.weights.h5"}
+            restormer(**SMALLEST, mask_aware=True).save_weights(tmp_path / facts[name]["file"])
+        (tmp_path / "manifest.json").write_text(json.dumps(facts))
+
+    return bundle
+
+
+def test_without_a_model_the_bundled_one_of_the_task_is_taken(bundle, photo, capsys):
+    out = photo.parent / "out.png"
+    command = ["restore", str(photo), "-o", str(out), "--task"]
+    results = {}
+    bundle("restormer-small", "restormer-small-deblur")
+    for task in ("denoise", "deblur"):
+        assert main([*command, task]) == 0
+        results[task] = load_image(out)
+    for task, name in (("denoise", "restormer-small"), ("deblur", "restormer-small-deblur")):
+        assert main([*command, task, "--model", name]) == 0
+        np.testing.assert_array_equal(load_image(out), results[task])
+    assert (results["denoise"] != results["deblur"]).any()
+    bundle()
+    assert main([*command, "denoise"]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: no network to denoise is bundled: give --model a file")
+    assert len(error.splitlines()) == 1
+
+
+def test_a_network_that_enlarges_cannot_restore(photo, capsys):
+    edsr(2, 4, 1).save_weights(photo.parent / "edsr.weights.h5")
+    assert run(photo.parent, photo, task="denoise", network="edsr") == 2
+    assert "restore needs a restormer, but" in capsys.readouterr().err
+
+
 def test_colour_file_and_alpha_masks_agree(weights, photo):
     results = []
     pixels = load_image(photo)
@@ -92,9 +148,8 @@ def test_sixteen_bits_grey_and_alpha_are_kept(weights, channels):
     image = np.random.default_rng(2).integers(0, 65536, shape, dtype=np.uint16)
     valid = np.ones((13, 17), bool)
     valid[3:6, 2:9] = False
-    file = weights / "masked.weights.h5"
-    plain = load_model(file, {"mask_aware": False})
-    result = Inpainter(load_model(file), plain, lambda image: valid)(image)
+    model = load_model(weights / "masked.weights.h5")
+    result = Inpainter(model, without_masks(model), lambda image: valid)(image)
     assert result.shape == shape and result.dtype == np.uint16
     np.testing.assert_array_equal(result[valid], image[valid])
     if channels:

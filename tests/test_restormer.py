@@ -15,7 +15,6 @@ from model.restormer import (
     BlockOptions,
     attention,
     feed_forward,
-    keep_known_pixels,
     restormer,
     restormer_lite,
     transformer_block,
@@ -203,23 +202,6 @@ def test_padding_mirrors_the_picture():
     np.testing.assert_array_equal(model(pictures), model(mirrored)[:, :13, :11])
 
 
-def test_a_mask_of_ones_changes_nothing_and_damaged_pixels_do_not_count(tmp_path):
-    plain, masked = restormer(**SMALLEST), restormer(**SMALLEST, mask_aware=True)
-    plain.save_weights(tmp_path / "plain.weights.h5")
-    masked.load_weights(tmp_path / "plain.weights.h5")
-    pictures = np.random.default_rng(2).uniform(0, 255, (2, 13, 19, 3)).astype(np.float32)
-    ones = np.ones((2, 13, 19, 1), np.float32)
-    np.testing.assert_array_equal(masked.traced(pictures, ones), plain.traced(pictures))
-    valid = ones.copy()
-    valid[0, 3:11, 5:9] = valid[1, :2] = 0
-    result = masked.traced(pictures, valid).numpy()
-    painted = np.where(valid, pictures, np.float32(200))
-    np.testing.assert_array_equal(masked.traced(painted, valid), result)
-    assert np.abs(result - plain.traced(pictures)).max() > 1  # the mask is not ignored
-    flipped = masked.traced(pictures, 1 - valid).numpy()
-    assert np.abs(result - flipped).max() > 1  # nor is its polarity
-
-
 def test_reloads_from_a_file_with_its_configuration(tmp_path):
     model = restormer(**SMALLEST, mask_aware=True, use_bias=True)
     model.save(tmp_path / "network.keras")
@@ -231,11 +213,12 @@ def test_reloads_from_a_file_with_its_configuration(tmp_path):
     assert restormer(**again.built_by.arguments).count_params() == model.count_params()
 
 
-@pytest.mark.parametrize("layer_norm", ["with_bias", "bias_free"])
-def test_gradient_reaches_every_variable_even_of_a_damaged_picture(layer_norm):
-    model = restormer(**SMALLEST, mask_aware=True, layer_norm=layer_norm, use_bias=True)
-    pictures = tf.random.uniform((2, 13, 11, 3), 0, 255, seed=3)
-    valid = tf.concat([tf.ones((1, 13, 11, 1)), tf.zeros((1, 13, 11, 1))], 0)
+@pytest.mark.parametrize("options", [{"mask_embedding": True}, {"layer_norm": "bias_free"}])
+def test_gradient_reaches_every_variable_even_of_a_damaged_picture(options):
+    model = restormer(**SMALLEST, mask_aware=True, use_bias=True, **options)
+    pictures = tf.random.uniform((3, 13, 11, 3), 0, 255, seed=3)
+    whole, damaged = tf.ones((1, 13, 11, 1)), tf.zeros((1, 13, 11, 1))
+    valid = tf.concat([whole, damaged, tf.concat([whole[:, :5], damaged[:, 5:]], 1)], 0)
     with tf.GradientTape() as tape:
         loss = tf.reduce_mean(tf.abs(model([pictures, valid], training=True)))
     for variable, gradient in zip(
@@ -268,14 +251,6 @@ def test_learns():
     assert losses[-1] < 0.7 * losses[0]
 
 
-def test_known_pixels_are_kept():
-    pictures, restored = np.full((1, 5, 7, 3), 9, np.uint8), np.full((1, 5, 7, 3), 4.5, np.float32)
-    valid = np.zeros((1, 5, 7, 1))
-    valid[0, 2:] = 1
-    kept = keep_known_pixels(restored, pictures, valid).numpy()
-    assert (kept[0, 2:] == 9).all() and (kept[0, :2] == 4.5).all()
-
-
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
@@ -283,6 +258,7 @@ def test_known_pixels_are_kept():
         ({"num_blocks": (1, 2, 3)}, "four num_blocks and four heads"),
         ({"heads": (5, 2, 4, 8)}, "divide"),
         ({"in_channels": 6}, "in_channels must equal out_channels"),
+        ({"mask_embedding": True}, "mask_embedding=True needs mask_aware=True"),
     ],
 )
 def test_refuses_what_does_not_fit(options, sentence):
