@@ -10,7 +10,7 @@ import json
 import sys
 from pathlib import Path
 
-from infer import commands, restore, weight_commands
+from infer import commands, face_commands, restore, weight_commands
 
 
 def main(arguments=None):
@@ -140,6 +140,11 @@ COMMANDS = {
     "demo": ("Make a photograph small, bring it back, draw both.", _add_demo, _demo),
     "upscale": ("Enlarge pictures.", commands.add_upscale, commands.upscale),
     "restore": ("Take away noise, blur, stairs or scratches.", restore.add_options, restore.run),
+    "faces": (
+        "Enlarge pictures with one network, and faces in them with another.",
+        face_commands.add_options,
+        face_commands.run,
+    ),
     "evaluate": ("Score a network on a folder of pictures.", _add_evaluate, _evaluate),
     "compare": (
         "Make a page with a slider between pictures.",

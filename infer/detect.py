@@ -1,0 +1,101 @@
+"""Find faces in a picture, and make boxes of them that a second network can work in.
+
+A detector is any function from a picture, (H, W, 3) uint8 RGB, to a list of `Box`. `Mtcnn` is one;
+another, or one for things other than faces, can be given wherever a detector is asked for.
+"""
+
+import math
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+LEAST_CONFIDENCE = 0.9
+"""Boxes below this are dropped: MTCNN's false hits on two crowds and on dogs have less."""
+
+LEAST_PX = 32
+"""Boxes with a shorter side are dropped: at ×4 such a face has 8 px in the small picture."""
+
+PADDING = 0.3
+"""Of a box's width and height, added on each side: MTCNN's boxes end at brow and chin."""
+
+_MTCNN_PX = 20  # the shortest face it looks for; its own option for that finds nothing at 32
+_LARGEST_SEARCH = 4e6  # pixels; above it a search would take minutes and gigabytes
+
+
+@dataclass(frozen=True)
+class Box:
+    """Where something was found, in px of the picture searched.
+
+    Attributes:
+        left, top: Of the corner.
+        width, height: Above 0.
+        confidence: 0..1.
+    """
+
+    left: float
+    top: float
+    width: float
+    height: float
+    confidence: float = 1.0
+
+
+class Mtcnn:
+    """The detector of the package mtcnn; its weights come with it. Reference: arXiv:1604.02878.
+
+    Args:
+        least_px: Shorter faces are not looked for.
+    """
+
+    def __init__(self, least_px=LEAST_PX):
+        from mtcnn import MTCNN  # late: it builds its networks when imported
+
+        self._detect, self._least_px = MTCNN().detect_faces, least_px
+
+    def __call__(self, picture):
+        """Return the boxes of the faces in (H, W, 3) uint8, in no order."""
+        shrink = _MTCNN_PX / max(self._least_px, _MTCNN_PX)
+        shrink = min(shrink, math.sqrt(_LARGEST_SEARCH / (picture.shape[0] * picture.shape[1])))
+        if shrink < 1:
+            picture = cv2.resize(picture, None, fx=shrink, fy=shrink, interpolation=cv2.INTER_AREA)
+        found = self._detect(np.ascontiguousarray(picture))
+        return [
+            Box(*(float(side) / shrink for side in face["box"]), float(face["confidence"]))
+            for face in found
+        ]
+
+
+def find(detector, picture, *, least_confidence=LEAST_CONFIDENCE, least_px=LEAST_PX):
+    """Run a detector; drop what is unlikely, small or outside, and order the rest.
+
+    Args:
+        detector: Function of the picture that gives boxes.
+        picture: (H, W, 3) uint8 RGB.
+        least_confidence: Boxes below are dropped.
+        least_px: Boxes whose shorter side is below are dropped.
+
+    Returns:
+        Boxes clipped to the picture, from left to right.
+    """
+    clipped = (_clipped(box, *picture.shape[:2]) for box in detector(picture))
+    kept = [
+        box
+        for box in clipped
+        if box.confidence >= least_confidence and min(box.width, box.height) >= max(least_px, 1)
+    ]
+    return sorted(kept, key=lambda box: (box.left, box.top))
+
+
+def padded(box, height, width, padding=PADDING):
+    """Grow a box on each side by a share of its width and height, and clip it to the picture."""
+    dx, dy = padding * box.width, padding * box.height
+    grown = Box(
+        box.left - dx, box.top - dy, box.width + 2 * dx, box.height + 2 * dy, box.confidence
+    )
+    return _clipped(grown, height, width)
+
+
+def _clipped(box, height, width):
+    left, top = max(0.0, box.left), max(0.0, box.top)
+    right, bottom = min(width, box.left + box.width), min(height, box.top + box.height)
+    return Box(left, top, max(0.0, right - left), max(0.0, bottom - top), box.confidence)

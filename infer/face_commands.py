@@ -1,0 +1,127 @@
+"""The command ``python -m infer faces``: a general network, and one for faces where faces are.
+
+Nothing here imports what takes time before the command runs.
+"""
+
+from pathlib import Path
+
+from infer import commands
+
+DEFAULT_FACE = "rrdb-faces-x4"
+"""What is used for faces when no network is named."""
+
+
+def add_options(command):
+    """Add the options of ``faces``."""
+    command.add_argument("pictures", nargs="+", help="files, folders or patterns such as '*.jpg'")
+    command.add_argument("-o", "--out", required=True, help="file to write, or folder")
+    commands.add_model(command)
+    command.add_argument(
+        "--face-model",
+        default=DEFAULT_FACE,
+        metavar="NAME_OR_FILE",
+        help=f"network for faces, of the same scale (default {DEFAULT_FACE})",
+    )
+    add_faces(command)
+    command.add_argument(
+        "--faces",
+        type=_numbers,
+        metavar="0,2",
+        help="use only these of the faces printed (one picture)",
+    )
+    command.add_argument(
+        "--save-mask", metavar="PNG", help="also write the mask, or a folder of them"
+    )
+    commands.add_files(command)
+    commands.add_tile(command)
+
+
+def add_faces(command):
+    """Add the options on finding and mixing faces."""
+    group = command.add_argument_group("faces", "Sizes are px of the enlarged picture.")
+    group.add_argument(
+        "--least-confidence", type=float, default=0.9, metavar="C", help="0..1 (default 0.9)"
+    )
+    group.add_argument(
+        "--least-px", type=float, default=32, metavar="PX", help="smallest face (default 32)"
+    )
+    group.add_argument(
+        "--match-colour",
+        action="store_true",
+        help="take the colour of faces from the general result: against visible patches",
+    )
+
+
+def _numbers(text):
+    return tuple(int(number) for number in text.split(","))
+
+
+def run(options):
+    """Enlarge pictures with two networks; returns the exit status."""
+    todo, in_folder = commands.prepare(options)
+    if options.faces is not None and len(todo) > 1:
+        raise ValueError(f"--faces chooses in one picture, got {len(todo)}")
+    fusion, key = fusion_of(options, commands.load(options.model))
+    from infer.batch import Outcome
+
+    total = Outcome()
+    for job in todo:  # one at a time: what is said belongs to one picture
+        outcome = _enlarge(options, fusion, key, job, in_folder)
+        total.done, total.skipped = total.done + outcome.done, total.skipped + outcome.skipped
+        total.failures += outcome.failures
+    if options.faces is not None and total.failures:
+        raise ValueError(total.failures[0][1])
+    return commands.conclude(total, in_folder)
+
+
+def fusion_of(options, general):
+    """Make the `Fusion` of a general network and ``--face-model``, and its key for `batch`."""
+    from infer.batch import fingerprint
+    from infer.detect import Mtcnn
+    from infer.faces import Fusion, MaskOptions, Specialist
+    from infer.upscale import Upscaler
+
+    mask_options = MaskOptions(
+        least_confidence=options.least_confidence,
+        least_px=options.least_px,
+        match_colour=options.match_colour,
+        chosen=getattr(options, "faces", None),
+    )
+    face = commands.load(options.face_model)
+    fusion = Fusion(Upscaler(general), [Specialist(face, Mtcnn(options.least_px))], mask_options)
+    return fusion, f"{fingerprint(general)} {fingerprint(face)} {mask_options}"
+
+
+def _enlarge(options, fusion, key, job, in_folder):
+    key = f"{key} {options.save_mask} {options.overlap_px} {options.quality}"
+    outcome = commands.run([job], fusion, options, key, in_folder)
+    if outcome.done:
+        print(f"{job.source}: {described(fusion.found)}")
+        if options.save_mask:
+            _save_mask(options.save_mask, fusion.mask, job if in_folder else None)
+    return outcome
+
+
+def described(boxes):
+    """What was found, as lines for people."""
+    if not boxes:
+        return "no face found, so the result is the general network's"
+    lines = [
+        f"  {number}: {box.width:.0f} × {box.height:.0f} px at ({box.left:.0f}, {box.top:.0f}), "
+        f"confidence {box.confidence:.3f}"
+        for number, box in enumerate(boxes)
+    ]
+    return "\n".join([f"{len(boxes)} face{'s' if len(boxes) > 1 else ''} found", *lines])
+
+
+def _save_mask(path, mask, job):
+    """Write a mask, white where the face network is, to a file or (of a `job`) into a folder."""
+    import numpy as np
+
+    from infer.image import save_image
+
+    path = Path(path)
+    if job:
+        path.mkdir(parents=True, exist_ok=True)
+        path = path / f"{job.target.stem}.png"
+    save_image(path, np.rint(255 * mask).astype(np.uint8))
