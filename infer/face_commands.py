@@ -25,7 +25,7 @@ def add_options(command):
     add_faces(command)
     command.add_argument(
         "--faces",
-        type=_numbers,
+        type=numbers,
         metavar="0,2",
         help="use only these of the faces printed (one picture)",
     )
@@ -52,7 +52,8 @@ def add_faces(command):
     )
 
 
-def _numbers(text):
+def numbers(text):
+    """Read "0,2" as (0, 2)."""
     return tuple(int(number) for number in text.split(","))
 
 
@@ -88,7 +89,8 @@ def fusion_of(options, general):
         chosen=getattr(options, "faces", None),
     )
     face = commands.load(options.face_model)
-    fusion = Fusion(Upscaler(general), [Specialist(face, Mtcnn(options.least_px))], mask_options)
+    specialist = Specialist(Upscaler(face), Mtcnn(options.least_px))
+    fusion = Fusion(Upscaler(general), [specialist], mask_options)
     return fusion, f"{fingerprint(general)} {fingerprint(face)} {mask_options}"
 
 

@@ -31,11 +31,11 @@ class Specialist:
     """A network for what a detector finds.
 
     Attributes:
-        model: Network with the 0..255 contract, of the general one's scale.
+        network: `Upscaler` of the general one's scale.
         detect: Function from (H, W, 3) uint8 RGB to a list of `infer.detect.Box`.
     """
 
-    model: object
+    network: Upscaler
     detect: Callable[[np.ndarray], Sequence[Box]]
 
 
@@ -90,14 +90,14 @@ class Fusion:
 
     def __init__(self, general, specialists, options=None):
         self._general, self.reach = general, general.reach
-        self._specialists = [(Upscaler(s.model), s.detect) for s in specialists]
+        self._specialists = specialists
         self._options = options or MaskOptions()
         self.found, self.mask = [], np.zeros((0, 0), np.float32)
-        for upscaler, _ in self._specialists:
-            if upscaler.reach.scale != self.reach.scale:
+        for specialist in specialists:
+            if specialist.network.reach.scale != self.reach.scale:
                 raise ValueError(
                     f"both networks must have one scale, got ×{self.reach.scale} (general) and "
-                    f"×{upscaler.reach.scale} (face)"
+                    f"×{specialist.network.reach.scale} (face)"
                 )
 
     def result(self, image):
@@ -113,24 +113,17 @@ class Fusion:
         out = self._general(image, tile=tile, overlap_px=overlap_px, out=out, report=report)
         searched = rgb8(out)
         self.mask = np.zeros(out.shape[:2], np.float32)
-        found = [
-            find(
-                detect,
-                searched,
-                least_confidence=self._options.least_confidence,
-                least_px=self._options.least_px,
-            )
-            for _, detect in self._specialists
-        ]
+        limits = {
+            "least_confidence": self._options.least_confidence,
+            "least_px": self._options.least_px,
+        }
+        found = [find(s.detect, searched, **limits) for s in self._specialists]
         self.found = [box for boxes in found for box in boxes]
-        for (upscaler, _), boxes in zip(self._specialists, self._only_chosen(found), strict=True):
+        for specialist, boxes in zip(self._specialists, self._only_chosen(found), strict=True):
             masks = [Mask(box, *out.shape[:2], self._options) for box in boxes]
-            for window, inside in _windows(masks, image.shape[:2], upscaler.reach):
-                special = upscaler(
-                    image[window.y0 : window.y1, window.x0 : window.x1],
-                    tile=tile,
-                    overlap_px=overlap_px,
-                )
+            for window, inside in _windows(masks, image.shape[:2], specialist.network.reach):
+                pixels = image[window.y0 : window.y1, window.x0 : window.x1]
+                special = specialist.network(pixels, tile=tile, overlap_px=overlap_px)
                 for mask in inside:
                     self._mix(out, special, window, mask)
         return out

@@ -1,0 +1,332 @@
+"""Fusion: the mask by another route, windows against the whole picture, all kinds of pictures."""
+
+import numpy as np
+import pytest
+from scipy.ndimage import gaussian_filter
+
+from infer.__main__ import main
+from infer.detect import Box
+from infer.faces import Fusion, MaskOptions, Specialist
+from infer.image import load_image, save_image
+from infer.upscale import Upscaler, upscale
+from infer.weights import load_model
+from model.edsr import edsr
+from model.esrgan import rrdb_net
+
+GENERAL, FACE = edsr(2, 5, 1), edsr(2, 4, 2)
+HEIGHT, WIDTH = 61, 83
+FACES = {
+    "one": [Box(50, 40, 20, 30)],
+    "none": [],
+    "two, overlapping": [Box(50, 40, 20, 30), Box(60, 50, 30, 20)],
+    "two, apart": [Box(10, 10, 20, 20), Box(120, 80, 20, 30)],
+    "cut by two borders": [Box(-7, -9, 37, 49)],
+    "cut by the other borders": [Box(140, 100, 40, 40)],
+    "larger than the picture": [Box(-20, -30, 300, 400)],
+}
+
+
+def picture(*channels, dtype=np.uint8):
+    top = np.iinfo(dtype).max if dtype != np.float32 else 255
+    values = np.random.default_rng(5).uniform(0, top, (HEIGHT, WIDTH, *channels))
+    return values.astype(dtype)
+
+
+def fusion(boxes, options=None, face=FACE):
+    options = options or MaskOptions(least_px=5)
+    return Fusion(Upscaler(GENERAL), [Specialist(Upscaler(face), lambda _: boxes)], options)
+
+
+def expected_mask(boxes, padding=0.3, softness=0.1):
+    """The blurred masks as SciPy makes them on the whole picture, and their union."""
+    outside = np.ones((2 * HEIGHT, 2 * WIDTH))
+    for box in boxes:
+        left, top = max(0, box.left), max(0, box.top)
+        right = min(2 * WIDTH, box.left + box.width)
+        bottom = min(2 * HEIGHT, box.top + box.height)
+        width, height = right - left, bottom - top
+        y = slice(max(0, int(top - padding * height)), int(np.ceil(bottom + padding * height)))
+        x = slice(max(0, int(left - padding * width)), int(np.ceil(right + padding * width)))
+        mask = np.zeros_like(outside)
+        mask[y, x] = 1
+        sigmas = softness * height, softness * width
+        radii = [int(3 * sigma) for sigma in sigmas]
+        outside *= 1 - gaussian_filter(mask, sigmas, mode="nearest", radius=radii)
+    return 1 - outside
+
+
+@pytest.mark.parametrize("boxes", FACES.values(), ids=FACES)
+def test_equals_the_formula_on_whole_pictures(boxes):
+    image = picture(3, dtype=np.float32)
+    fuse = fusion(boxes)
+    fused = fuse(image)
+    mask = expected_mask(boxes)
+    np.testing.assert_allclose(fuse.mask, mask, atol=1e-6)
+    general, face = upscale(GENERAL, image), upscale(FACE, image)
+    expected = mask[..., None] * face + (1 - mask[..., None]) * general
+    np.testing.assert_allclose(fused, expected, atol=2e-3)
+    np.testing.assert_array_equal(fused[fuse.mask == 0], general[fuse.mask == 0])
+
+
+def test_without_a_face_and_outside_the_mask_it_is_the_general_result():
+    image = picture(3)
+    general = upscale(GENERAL, image)
+    fuse = fusion([])
+    np.testing.assert_array_equal(fuse(image), general)
+    assert fuse.found == [] and not fuse.mask.any()
+    fuse = fusion(FACES["one"])
+    fused = fuse(image)
+    np.testing.assert_array_equal(fused[fuse.mask == 0], general[fuse.mask == 0])
+    assert (fused != general).any()
+
+
+def test_the_found_box_is_all_the_specialists():
+    image, box = picture(3), FACES["one"][0]
+    fuse = fusion([box])
+    fused = fuse(image)
+    there = (slice(box.top, box.top + box.height), slice(box.left, box.left + box.width))
+    assert (fuse.mask[there] == 1).all()
+    difference = fused[there].astype(int) - upscale(FACE, image)[there]
+    assert np.abs(difference).max() <= 1
+
+
+def test_softness_follows_width_and_height_separately():
+    fuse = fusion([Box(40, 40, 20, 50)])
+    fuse(picture(3))
+    rows, columns = fuse.mask[:, 50], fuse.mask[65]
+    assert np.count_nonzero((rows > 0) & (rows < 1)) == 2 * 30
+    assert np.count_nonzero((columns > 0) & (columns < 1)) == 2 * 12
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+@pytest.mark.parametrize("channels", [(), (2,), (3,), (4,)])
+def test_any_kind_of_picture(dtype, channels):
+    image = picture(*channels, dtype=dtype)
+    fuse = fusion(FACES["one"])
+    fused = fuse(image)
+    assert (fused.shape, fused.dtype) == fuse.result(image)
+    general, face = upscale(GENERAL, image), upscale(FACE, image)
+    mask = fuse.mask if image.ndim == 2 else fuse.mask[..., None]
+    expected = mask * face.astype(float) + (1 - mask) * general.astype(float)
+    if channels in ((2,), (4,)):
+        expected[..., -1] = general[..., -1]
+        np.testing.assert_array_equal(fused[..., -1], general[..., -1])
+    tolerance = 1 if dtype != np.uint16 else 257 * 2e-3 + 1
+    np.testing.assert_allclose(fused.astype(float), expected, atol=tolerance)
+
+
+@pytest.mark.parametrize("boxes", [FACES["one"], FACES["larger than the picture"]])
+def test_a_face_larger_than_the_tile(boxes):
+    image = picture(3, dtype=np.float32)
+    np.testing.assert_allclose(fusion(boxes)(image, tile=8), fusion(boxes)(image), atol=2e-3)
+
+
+def test_networks_with_size_rules():
+    """Scale 2 of RRDBNet takes even sizes; windows keep to its grid."""
+    face = rrdb_net(2, 4, 1, 2)
+    image = picture(3, dtype=np.float32)
+    fuse = fusion([Box(72, 52, 11, 13)], face=face)
+    fused = fuse(image)
+    mask = fuse.mask[..., None]
+    expected = mask * upscale(face, image) + (1 - mask) * upscale(GENERAL, image)
+    np.testing.assert_allclose(fused, expected, atol=5e-3)
+
+
+def test_writes_to_a_given_array():
+    image = picture(3)
+    fuse = fusion(FACES["one"])
+    out = np.empty((2 * HEIGHT, 2 * WIDTH, 3), np.uint8)
+    assert fuse(image, out=out) is out
+    np.testing.assert_array_equal(out, fusion(FACES["one"])(image))
+
+
+def test_several_specialists_later_ones_on_top():
+    image = picture(3)
+    third = edsr(2, 3, 1)
+    pairs = [
+        Specialist(Upscaler(FACE), lambda _: [Box(20, 20, 40, 40)]),
+        Specialist(Upscaler(third), lambda _: [Box(30, 30, 20, 20), Box(120, 70, 20, 30)]),
+    ]
+    fuse = Fusion(Upscaler(GENERAL), pairs, MaskOptions(least_px=5))
+    fused = fuse(image)
+    assert len(fuse.found) == 3
+    for y, x, owner in ((40, 40, third), (80, 130, third), (59, 59, FACE), (3, 160, GENERAL)):
+        assert np.abs(fused[y, x].astype(int) - upscale(owner, image)[y, x]).max() <= 1
+
+
+def test_chosen_faces():
+    image = picture(3)
+    boxes = FACES["two, apart"]
+    second = fusion(boxes, MaskOptions(least_px=5, chosen=(1,)))
+    np.testing.assert_array_equal(second(image), fusion(boxes[1:])(image))
+    assert len(second.found) == 2
+    with pytest.raises(ValueError, match="there is no face 2; found were 0 to 1"):
+        fusion(boxes, MaskOptions(least_px=5, chosen=(0, 2)))(image)
+    with pytest.raises(ValueError, match="there is no face 0; found were none"):
+        fusion([], MaskOptions(chosen=(0,)))(image)
+
+
+def test_unlikely_and_small_finds_change_nothing():
+    image = picture(3)
+    boxes = [Box(20, 20, 40, 40, 0.5), Box(20, 20, 8, 9, 0.99)]
+    fuse = fusion(boxes, MaskOptions())
+    np.testing.assert_array_equal(fuse(image), upscale(GENERAL, image))
+    assert fuse.found == []
+
+
+class Offset:
+    """Runs like an upscaler and answers its picture, with a constant colour added."""
+
+    def __init__(self, network, colour):
+        self._network, self.reach = network, network.reach
+        self._colour = np.array(colour, np.float32)
+
+    def __call__(self, image, **options):
+        return self._network(image, **options) + self._colour
+
+
+def test_match_colour_takes_the_colour_from_the_general_result():
+    image = 100 + picture(3, dtype=np.float32) / 5
+    box, general = FACES["one"][0], upscale(GENERAL, image)
+    patch = (slice(box.top, box.top + box.height), slice(box.left, box.left + box.width))
+    specialist = Specialist(Offset(Upscaler(GENERAL), [9, 0, 0]), lambda _: [box])
+    for match_colour, reddening in ((False, 9), (True, 0)):
+        options = MaskOptions(least_px=5, match_colour=match_colour)
+        fused = Fusion(Upscaler(GENERAL), [specialist], options)(image)
+        difference = (fused - general)[patch].mean((0, 1))
+        np.testing.assert_allclose(difference, [reddening, 0, 0], atol=0.1)
+
+
+def test_refuses_networks_of_different_scales():
+    message = "both networks must have one scale, got ×2 .general. and ×3 .face."
+    with pytest.raises(ValueError, match=message):
+        fusion([], face=edsr(3, 4, 1))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"least_confidence": 1.5}, "least_confidence must be in 0..1, got 1.5"),
+        ({"least_px": -1}, "least_px must not be negative, got -1"),
+        ({"padding": -0.1}, "padding must not be negative, got -0.1"),
+        ({"softness": -0.1}, "softness must not be negative, got -0.1"),
+    ],
+)
+def test_refuses_options_out_of_range(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        MaskOptions(**arguments)
+
+
+def seam(image, mask):
+    """Gradient energy on the band where a mask rises, over that on as wide a band outside it."""
+    grey = image.astype(np.float64).mean(axis=2)
+    energy = sum(np.square(gradient) for gradient in np.gradient(grey))
+    band = (mask > 0) & (mask < 1)
+    surroundings = (gaussian_filter(band.astype(float), 6) > 0.05) & (mask == 0)
+    return energy[band].mean() / energy[surroundings].mean()
+
+
+@pytest.fixture(scope="module")
+def bundled():
+    return Upscaler(load_model("wdsr-b-32-x4"))
+
+
+@pytest.mark.parametrize("side", [40, 90])
+def test_no_seam_at_the_edge_of_small_and_large_faces(shared, bundled, side):
+    """Where networks differ by 12 grey levels, the soft edge is not seen; a hard one would be."""
+    photograph = load_image(shared / "data" / "faces" / "2008_001009.jpg")
+    image = photograph[100:220, 100:250].astype(np.float32)
+    box = Box(150, 100, side, 0.8 * side)
+    specialist = Specialist(Offset(bundled, [12, 12, 12]), lambda _: [box])
+    soft, hard = (Fusion(bundled, [specialist], MaskOptions(softness=s)) for s in (0.1, 0))
+    fused, plain = soft(image), bundled(image)
+    assert abs(seam(fused, soft.mask) / seam(plain, soft.mask) - 1) < 0.1
+    assert abs(seam(hard(image), soft.mask) / seam(plain, soft.mask) - 1) > 0.2
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory):
+    """Options that name the two networks, and a face network of another scale."""
+    folder = tmp_path_factory.mktemp("weights")
+    GENERAL.save_weights(folder / "general.weights.h5")
+    FACE.save_weights(folder / "face.weights.h5")
+    edsr(3, 4, 1).save_weights(folder / "x3.weights.h5")
+    return folder
+
+
+def run(weights, *arguments, face="face"):
+    models = ["--model", weights / "general.weights.h5", "--face-model"]
+    arguments = ["faces", *arguments, *models, weights / f"{face}.weights.h5", "--least-px", 5]
+    return main([str(argument) for argument in arguments])
+
+
+@pytest.fixture
+def finds(monkeypatch):
+    """What a stand-in for MTCNN finds in every picture: to be filled by the test."""
+    boxes = []
+    monkeypatch.setattr("infer.detect.Mtcnn", lambda least_px: lambda searched: boxes)
+    return boxes
+
+
+def test_command_prints_the_faces_and_writes_picture_and_mask(weights, finds, tmp_path, capsys):
+    finds += [Box(50, 40, 20, 30, 0.987), Box(120, 80, 20.4, 30, 0.95)]
+    save_image(tmp_path / "a.png", picture(3))
+    files = [tmp_path / "a.png", "-o", tmp_path / "out.png", "--save-mask", tmp_path / "mask.png"]
+    assert run(weights, *files) == 0
+    assert capsys.readouterr().out == (
+        f"{tmp_path}/a.png: 2 faces found\n"
+        "  0: 20 × 30 px at (50, 40), confidence 0.987\n"
+        "  1: 20 × 30 px at (120, 80), confidence 0.950\n"
+    )
+    fuse = fusion(finds)
+    difference = load_image(tmp_path / "out.png").astype(int) - fuse(picture(3))
+    assert np.abs(difference).max() <= 1
+    np.testing.assert_array_equal(load_image(tmp_path / "mask.png"), np.rint(255 * fuse.mask))
+    assert run(weights, *files, "--faces", "1") == 0
+    mask = load_image(tmp_path / "mask.png")
+    assert mask[90, 130] == 255 and mask[50, 60] == 0
+
+
+def test_command_says_that_there_is_no_face(weights, finds, tmp_path, capsys):
+    assert not finds
+    save_image(tmp_path / "a.png", picture(3))
+    assert run(weights, tmp_path / "a.png", "-o", tmp_path / "out.png") == 0
+    assert "no face found, so the result is the general network's" in capsys.readouterr().out
+    difference = load_image(tmp_path / "out.png").astype(int) - upscale(GENERAL, picture(3))
+    assert np.abs(difference).max() <= 1
+
+
+def test_command_takes_folders_and_skips_what_is_done(weights, finds, tmp_path, capsys):
+    finds += FACES["one"]
+    (tmp_path / "in").mkdir()
+    save_image(tmp_path / "in" / "grey.png", picture())
+    save_image(tmp_path / "in" / "deep.png", picture(3, dtype=np.uint16))
+    folders = [tmp_path / "in", "-o", tmp_path / "out", "--save-mask", tmp_path / "masks"]
+    assert run(weights, *folders) == 0
+    assert "2 done, 0 skipped" in capsys.readouterr().out
+    assert load_image(tmp_path / "out" / "deep.png").dtype == np.uint16
+    assert load_image(tmp_path / "out" / "grey.png").shape == (2 * HEIGHT, 2 * WIDTH)
+    assert sorted(f.name for f in (tmp_path / "masks").iterdir()) == ["deep.png", "grey.png"]
+    assert run(weights, *folders) == 0
+    assert "0 done, 2 skipped" in capsys.readouterr().out
+    assert run(weights, *folders, "--match-colour") == 0
+    assert "2 done, 0 skipped" in capsys.readouterr().out
+
+
+def test_command_refuses_in_one_line(weights, finds, tmp_path, capsys):
+    finds += FACES["one"]
+    save_image(tmp_path / "a.png", picture(3))
+    save_image(tmp_path / "b.png", picture(3))
+    one = [tmp_path / "a.png", "-o", tmp_path / "out.png"]
+    both = [tmp_path / "a.png", tmp_path / "b.png", "-o", tmp_path / "out"]
+    cases = [
+        (run(weights, *one, face="x3"), "both networks must have one scale, got ×2"),
+        (run(weights, *one, face="nowhere"), "no weights named"),
+        (run(weights, *one, "--faces", "1"), "there is no face 1; found were 0 to 0"),
+        (run(weights, *both, "--faces", "0"), "--faces chooses in one picture, got 2"),
+        (run(weights, *one, "--least-confidence", "2"), "least_confidence must be in 0..1"),
+    ]
+    lines = capsys.readouterr().err.splitlines()
+    assert [status for status, _ in cases] == [2] * len(cases)
+    for (_, message), line in zip(cases, lines, strict=True):
+        assert line.startswith("error: ") and message in line
