@@ -4,10 +4,9 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
-from infer.__main__ import main
 from infer.detect import Box
 from infer.faces import Fusion, MaskOptions, Specialist
-from infer.image import load_image, save_image
+from infer.image import load_image
 from infer.upscale import Upscaler, upscale
 from infer.weights import load_model
 from model.edsr import edsr
@@ -242,91 +241,3 @@ def test_no_seam_at_the_edge_of_small_and_large_faces(shared, bundled, side):
     fused, plain = soft(image), bundled(image)
     assert abs(seam(fused, soft.mask) / seam(plain, soft.mask) - 1) < 0.1
     assert abs(seam(hard(image), soft.mask) / seam(plain, soft.mask) - 1) > 0.2
-
-
-@pytest.fixture(scope="module")
-def weights(tmp_path_factory):
-    """Options that name the two networks, and a face network of another scale."""
-    folder = tmp_path_factory.mktemp("weights")
-    GENERAL.save_weights(folder / "general.weights.h5")
-    FACE.save_weights(folder / "face.weights.h5")
-    edsr(3, 4, 1).save_weights(folder / "x3.weights.h5")
-    return folder
-
-
-def run(weights, *arguments, face="face"):
-    models = ["--model", weights / "general.weights.h5", "--face-model"]
-    arguments = ["faces", *arguments, *models, weights / f"{face}.weights.h5", "--least-px", 5]
-    return main([str(argument) for argument in arguments])
-
-
-@pytest.fixture
-def finds(monkeypatch):
-    """What a stand-in for MTCNN finds in every picture: to be filled by the test."""
-    boxes = []
-    monkeypatch.setattr("infer.detect.Mtcnn", lambda least_px: lambda searched: boxes)
-    return boxes
-
-
-def test_command_prints_the_faces_and_writes_picture_and_mask(weights, finds, tmp_path, capsys):
-    finds += [Box(50, 40, 20, 30, 0.987), Box(120, 80, 20.4, 30, 0.95)]
-    save_image(tmp_path / "a.png", picture(3))
-    files = [tmp_path / "a.png", "-o", tmp_path / "out.png", "--save-mask", tmp_path / "mask.png"]
-    assert run(weights, *files) == 0
-    assert capsys.readouterr().out == (
-        f"{tmp_path}/a.png: 2 faces found\n"
-        "  0: 20 × 30 px at (50, 40), confidence 0.987\n"
-        "  1: 20 × 30 px at (120, 80), confidence 0.950\n"
-    )
-    fuse = fusion(finds)
-    difference = load_image(tmp_path / "out.png").astype(int) - fuse(picture(3))
-    assert np.abs(difference).max() <= 1
-    np.testing.assert_array_equal(load_image(tmp_path / "mask.png"), np.rint(255 * fuse.mask))
-    assert run(weights, *files, "--faces", "1") == 0
-    mask = load_image(tmp_path / "mask.png")
-    assert mask[90, 130] == 255 and mask[50, 60] == 0
-
-
-def test_command_says_that_there_is_no_face(weights, finds, tmp_path, capsys):
-    assert not finds
-    save_image(tmp_path / "a.png", picture(3))
-    assert run(weights, tmp_path / "a.png", "-o", tmp_path / "out.png") == 0
-    assert "no face found, so the result is the general network's" in capsys.readouterr().out
-    difference = load_image(tmp_path / "out.png").astype(int) - upscale(GENERAL, picture(3))
-    assert np.abs(difference).max() <= 1
-
-
-def test_command_takes_folders_and_skips_what_is_done(weights, finds, tmp_path, capsys):
-    finds += FACES["one"]
-    (tmp_path / "in").mkdir()
-    save_image(tmp_path / "in" / "grey.png", picture())
-    save_image(tmp_path / "in" / "deep.png", picture(3, dtype=np.uint16))
-    folders = [tmp_path / "in", "-o", tmp_path / "out", "--save-mask", tmp_path / "masks"]
-    assert run(weights, *folders) == 0
-    assert "2 done, 0 skipped" in capsys.readouterr().out
-    assert load_image(tmp_path / "out" / "deep.png").dtype == np.uint16
-    assert load_image(tmp_path / "out" / "grey.png").shape == (2 * HEIGHT, 2 * WIDTH)
-    assert sorted(f.name for f in (tmp_path / "masks").iterdir()) == ["deep.png", "grey.png"]
-    assert run(weights, *folders) == 0
-    assert "0 done, 2 skipped" in capsys.readouterr().out
-    assert run(weights, *folders, "--match-colour") == 0
-    assert "2 done, 0 skipped" in capsys.readouterr().out
-
-
-def test_command_refuses_in_one_line(weights, finds, tmp_path, capsys):
-    finds += FACES["one"]
-    save_image(tmp_path / "a.png", picture(3))
-    save_image(tmp_path / "b.png", picture(3))
-    one = [tmp_path / "a.png", "-o", tmp_path / "out.png"]
-    both = [tmp_path / "a.png", tmp_path / "b.png", "-o", tmp_path / "out"]
-    cases = [
-        (run(weights, *one, face="x3"), "both networks must have one scale, got ×2"),
-        (run(weights, *one, face="nowhere"), "no weights named"),
-        (run(weights, *one, "--faces", "1"), "there is no face 1; found were 0 to 0"),
-        (run(weights, *both, "--faces", "0"), "--faces chooses in one picture, got 2"),
-        (run(weights, *one, "--least-confidence", "2"), "least_confidence must be in 0..1"),
-    ]
-    lines = capsys.readouterr().err.splitlines()
-    assert [status for status, _ in cases] == [2] * len(cases)
-    for (_, message), line in zip(cases, lines, strict=True):
-        assert line.startswith("error: ") and message in line
