@@ -5,11 +5,12 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from data.div2k import DIV2K
+    from data.faces import FFHQ
     from data.folder import ImageFolder
 
-__all__ = ["DIV2K", "ImageFolder"]
+__all__ = ["DIV2K", "FFHQ", "ImageFolder"]
 
-_HOMES = {"DIV2K": "data.div2k", "ImageFolder": "data.folder"}
+_HOMES = {"DIV2K": "data.div2k", "FFHQ": "data.faces", "ImageFolder": "data.folder"}
 
 
 def __getattr__(name):
