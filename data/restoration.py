@@ -1,7 +1,19 @@
 """The data sets a restoration run asks for: many tasks in turn, or one task and few pictures."""
 
-from data.prepared import PreparedPictures, RealDamage, RealPairs
-from data.tasks import TASKS, TRAINING_MIX, VALIDATION_MIX, DamagedPictures, clean_store, rotation
+from pathlib import Path
+
+import numpy as np
+
+from data.prepared import LAYOUTS, PreparedPictures, RealDamage, RealPairs, pair_files
+from data.tasks import (
+    TASKS,
+    TRAINING_MIX,
+    VALIDATION_MIX,
+    DamagedPictures,
+    clean_store,
+    find_task,
+    rotation,
+)
 
 _VALIDATION_SEED = 1 << 32  # far from any training seed: other damage, other draws
 
@@ -65,6 +77,51 @@ class RestorationData:
     def _valid_pictures(self, task, count):
         seed = self._seed + _VALIDATION_SEED
         return DamagedPictures(task, self._valid, count, seed=seed).whole_pictures()
+
+
+def validation_pictures(task, directory, strength=None, *, caches_dir=".caches"):
+    """Damage every picture of a folder as validation does, always in the same way.
+
+    Args:
+        task: Name in `TASKS`.
+        directory: Folder of clean pictures.
+        strength: In the task's unit; the usual one by default.
+        caches_dir: Where decoded pictures are kept.
+
+    Yields:
+        ``(name, damaged, clean, valid_mask)`` by name: uint8, (1, H, W, 3) twice and (1, H, W, 1).
+
+    Raises:
+        ValueError: There is no such task, or the strength is not positive.
+    """
+    if strength is not None and not strength > 0:
+        raise ValueError(f"strength must be positive, got {strength:g}")
+    find_task(task)
+    store = clean_store([directory], caches_dir)
+    pictures, names = DamagedPictures(task, store, seed=_VALIDATION_SEED), store.names()
+    for i in np.argsort(pictures.numbers):
+        yield Path(names[pictures.numbers[i]]).name, *pictures.whole(i, strength)
+
+
+def real_pictures(layout, directory, *, caches_dir=".caches"):
+    """Read pairs of real damage; yields as `validation_pictures`, all pixels counting as real ones.
+
+    Args:
+        layout: A data set's name in `data.prepared.LAYOUTS`.
+        directory: Its folder.
+        caches_dir: Where decoded pictures are kept.
+
+    Raises:
+        ValueError: There is no such data set, or the pictures of a pair have different sizes.
+    """
+    known = sorted(LAYOUTS.keys() - {"prepared"})  # those have masks
+    if layout not in known:
+        raise ValueError(f"real pairs are of {', '.join(known)}, got {layout!r}")
+    pairs = RealPairs(layout, directory, caches_dir=caches_dir).pairs
+    files = pair_files(layout, directory)
+    for i, number in enumerate(pairs.numbers):
+        damaged, clean = pairs[i]
+        yield files[number][0].name, damaged[None], clean[None], np.ones_like(clean[None, ..., :1])
 
 
 def parse_mix(words):

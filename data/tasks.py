@@ -173,10 +173,11 @@ class DamagedPictures:
         damaged, valid = damage(self.task, clean, random)
         return damaged, clean, valid
 
-    def whole(self, i):
-        """Picture `i` at the usual strength, always with the same damage: batch of one."""
+    def whole(self, i, strength=None):
+        """Batch of picture `i`, always with the same damage; by default of the usual strength."""
         clean = self._store[self.numbers[i]]
-        damaged, valid = damage(self.task, clean, step_generator(self.seed, i), self._task.usual)
+        strength = self._task.usual if strength is None else strength
+        damaged, valid = damage(self.task, clean, step_generator(self.seed, i), strength)
         return damaged[None], clean[None], valid[None]
 
     def dataset(self, batch_size=16, crop_px=128):

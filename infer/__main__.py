@@ -6,6 +6,7 @@ are here; the others in `infer.commands`.
 """
 
 import argparse
+import functools
 import json
 import sys
 from pathlib import Path
@@ -41,12 +42,17 @@ def parser():
 
 def _add_evaluate(command):
     commands.add_model(command)
-    command.add_argument("--hr", required=True, metavar="DIR", help="HR pictures")
+    command.add_argument("--hr", metavar="DIR", help="HR pictures; with --task clean ones")
     command.add_argument("--lr", metavar="DIR", help="LR pictures (else made by MATLAB's bicubic)")
     command.add_argument("--json", metavar="FILE", help="also write the table as JSON")
     command.add_argument(
         "--record", metavar="DATA_SET", help="keep the mean in the weight file under this name"
     )
+    group = command.add_argument_group("restoration networks")
+    group.add_argument("--task", help="damage the pictures so first; a wrong one lists them")
+    group.add_argument("--strength", type=float, help="of the damage, in the task's unit")
+    group.add_argument("--real", metavar="LAYOUT=DIR", help="real pairs instead: polyu=DIR")
+    group.add_argument("--caches-dir", default=".caches", help="decoded pictures (default .caches)")
     commands.add_quality(command)
     commands.add_tile(command)
 
@@ -54,6 +60,11 @@ def _add_evaluate(command):
 def _evaluate(options):
     if options.record and (options.self_ensemble or options.blend or options.half):
         raise ValueError("--record keeps the scores of the plain network; leave the others out")
+    if options.task or options.real:
+        _evaluate_restoration(options)
+        return
+    if not options.hr or options.strength is not None:
+        raise ValueError("evaluate needs --hr DIR, or --real LAYOUT=DIR; --strength needs --task")
     model = commands.network_of(options)
     from data.degrade import imresize
     from infer import evaluate
@@ -62,55 +73,84 @@ def _evaluate(options):
     network = Upscaler(model, self_ensemble=options.self_ensemble)
     scale = network.reach.scale
     table = {}
-    print(_header(scale))
+    print(
+        f"PSNR in dB / SSIM of 8-bit pictures, ×{scale}. Y: BT.601 luma (16..235), {scale} px "
+        "border cut; RGB: all channels, nothing cut.\n"
+        f"{'':24}{'Y network':>16}{'Y bicubic':>16}{'RGB network':>16}{'RGB bicubic':>16}"
+    )
     for pair in evaluate.pairs(options.hr, options.lr, scale, lambda hr: imresize(hr, 1 / scale)):
         sr = network(pair.lr, tile=options.tile, overlap_px=options.overlap_px)
-        bicubic = imresize(pair.lr, scale)
         table[pair.name] = {
             "network": evaluate.score(sr, pair.hr, scale),
-            "bicubic": evaluate.score(bicubic, pair.hr, scale),
+            "bicubic": evaluate.score(imresize(pair.lr, scale), pair.hr, scale),
             "hr_cropped": pair.cropped,
         }
-        print(_row(pair.name + (" *" if pair.cropped else ""), table[pair.name]))
-    mean = {who: evaluate.mean([t[who] for t in table.values()]) for who in ("network", "bicubic")}
-    print(_row("mean", mean))
+        star = " *" if pair.cropped else ""
+        print(evaluate.row(pair.name + star, table[pair.name], evaluate.ENLARGED))
+    mean = evaluate.means(table, ("network", "bicubic"))
+    print(evaluate.row("mean", mean, evaluate.ENLARGED))
     if any(row["hr_cropped"] for row in table.values()):
         print(f"* HR cut to a multiple of {scale} px")
-    if options.json:
-        keys = ("model", "blend", "self_ensemble", "half")
-        facts = {key: vars(options)[key] for key in keys}
-        facts |= {"scale": scale, "luma_border_px": scale}
-        Path(options.json).write_text(
-            json.dumps(facts | {"mean": mean, "pictures": table}, indent=1)
-        )
+    _write_json(options, {"scale": scale, "luma_border_px": scale, "mean": mean, "pictures": table})
     if options.record:
         from infer import weights
 
         weights.record(options.model or weights.DEFAULT, options.record, mean["network"])
 
 
-def _header(scale):
-    return (
-        f"PSNR in dB / SSIM of 8-bit pictures, ×{scale}. Y: BT.601 luma (16..235), {scale} px "
-        "border cut; RGB: all channels, nothing cut.\n"
-        f"{'':24}{'Y network':>16}{'Y bicubic':>16}{'RGB network':>16}{'RGB bicubic':>16}"
+def _write_json(options, scores):
+    if options.json:
+        facts = {key: vars(options)[key] for key in ("model", "blend", "self_ensemble", "half")}
+        Path(options.json).write_text(json.dumps(facts | scores, indent=1))
+
+
+def _evaluate_restoration(options):
+    """Score a restoration network on damaged pictures or real pairs, each whole and in one pass."""
+    damage, pictures = _damaged_pictures(options)
+    commands.load_tensorflow()
+    from infer import evaluate, weights
+    from train.foundation import restored
+
+    name = options.model or restore.FOUNDATION
+    model = weights.load_model(name)
+    if model.built_by.name != "restormer":
+        raise ValueError(f"{name} is of {model.built_by.name}, but restormers restore")
+    print(
+        f"PSNR in dB / SSIM of 8-bit RGB pictures, nothing cut; {damage}.\n"
+        f"{'':24}{'damaged':>16}{'restored':>16}"
     )
+    table = evaluate.restoration_scores(functools.partial(restored, model), pictures)
+    mean = evaluate.means(table, ("input", "network"))
+    print(evaluate.row("mean", mean, evaluate.RESTORED))
+    _write_json(options, {"damage": damage, "mean": mean, "pictures": table})
+    if options.record:
+        weights.record(name, options.record, mean, damage)
 
 
-def _row(name, scores):
-    cells = "".join(
-        f"{_cell(scores[who][f'psnr_{key}_db'], scores[who][f'ssim_{key}']):>16}"
-        for key in ("y", "rgb")
-        for who in ("network", "bicubic")
-    )
-    return f"{name[:23]:24}{cells}"
+def _damaged_pictures(options):
+    """What the damage is called, and `data.restoration` pictures with it."""
+    changed = (options.self_ensemble, options.blend, options.half, options.overlap_px, options.lr)
+    if any(changed) or options.tile != "auto":
+        raise ValueError(
+            "restoration is scored by the plain network in one pass; leave --lr, "
+            "--self-ensemble, --blend, --half, --tile and --overlap-px out"
+        )
+    if bool(options.task) == bool(options.real) or bool(options.task) != bool(options.hr):
+        raise ValueError("give --task TASK with --hr DIR, or --real LAYOUT=DIR alone")
+    if options.real and options.strength is not None:
+        raise ValueError("--strength is of the damage that --task makes; real pairs have theirs")
+    commands.load_tensorflow()
+    from data.restoration import real_pictures, validation_pictures
+    from data.tasks import find_task
+    from train.restoration import parse_real
 
-
-def _cell(psnr_db, ssim):
-    return " / ".join(
-        "-" if value is None else f"{value:.{digits}f}"
-        for value, digits in ((psnr_db, 2), (ssim, 4))
-    )
+    caches = {"caches_dir": options.caches_dir}
+    if options.real:
+        ((layout, folder),) = parse_real([options.real]).items()
+        return f"real pairs of {layout}", real_pictures(layout, folder, **caches)
+    strength = find_task(options.task).usual if options.strength is None else options.strength
+    pictures = validation_pictures(options.task, options.hr, strength, **caches)
+    return f"{options.task} {strength:g}", pictures
 
 
 def _add_demo(command):

@@ -13,6 +13,10 @@ import numpy as np
 from infer.image import READABLE, load_image
 from model.metrics import psnr, ssim
 
+ENLARGED = [(who, key) for key in ("y", "rgb") for who in ("network", "bicubic")]
+RESTORED = [("input", "rgb"), ("network", "rgb")]
+"""Columns of the printed tables, see `row`."""
+
 _SSIM_PX = 11  # side of its window: smaller pictures have no SSIM
 
 
@@ -132,3 +136,51 @@ def mean(scores):
     """Mean of each key over a list of dicts; values that are None are left out."""
     known = {key: [s[key] for s in scores if s[key] is not None] for key in scores[0]}
     return {key: float(np.mean(values)) if values else None for key, values in known.items()}
+
+
+def restoration_scores(answer, pictures, report=print):
+    """Score the damaged input and what becomes of it, on RGB, nothing cut; one line a picture.
+
+    Args:
+        answer: Function (damaged, valid_mask) → restored, uint8 batches of one.
+        pictures: ``(name, damaged, clean, valid_mask)``, as `data.restoration` yields them.
+        report: Called with each line of the table.
+
+    Returns:
+        Name → who → scores; who is ``"input"`` or ``"network"``, scores are ``psnr_rgb_db`` and
+        ``ssim_rgb``.
+
+    Raises:
+        ValueError: There are no pictures.
+    """
+    table = {}
+    for name, damaged, clean, valid_mask in pictures:
+        result = np.asarray(answer(damaged, valid_mask))
+        table[name] = {
+            who: {key: value for key, value in score(p[0], clean[0], 0).items() if "_rgb" in key}
+            for who, p in (("input", damaged), ("network", result))
+        }
+        report(row(name, table[name], RESTORED))
+    if not table:
+        raise ValueError("nothing to score: there are no pictures")
+    return table
+
+
+def means(table, who):
+    """Mean scores over the pictures of a table: ``who`` → scores."""
+    return {name: mean([scores[name] for scores in table.values()]) for name in who}
+
+
+def row(name, scores, columns):
+    """Line of a printed table: a name, and PSNR / SSIM of each ``(who, "y" or "rgb")``."""
+    cells = (
+        _cell(scores[who][f"psnr_{key}_db"], scores[who][f"ssim_{key}"]) for who, key in columns
+    )
+    return f"{name[:23]:24}" + "".join(f"{cell:>16}" for cell in cells)
+
+
+def _cell(psnr_db, ssim):
+    return " / ".join(
+        "-" if value is None else f"{value:.{digits}f}"
+        for value, digits in ((psnr_db, 2), (ssim, 4))
+    )

@@ -9,8 +9,8 @@ from infer import commands
 
 TASKS = ("denoise", "deblur", "antialias", "inpaint")
 ALPHA = "alpha"
-
-_FOUNDATION = "restormer-small"  # the bundled network of all tasks; a task's own is NAME-TASK
+FOUNDATION = "restormer-small"
+"""The bundled network of all tasks; the one fine-tuned to a task is ``NAME-TASK``."""
 
 
 def add_options(command):
@@ -60,7 +60,7 @@ def _load(options):
     from infer.weights import load_model, manifest
 
     bundled = manifest()
-    own = (f"{_FOUNDATION}-{options.task}", _FOUNDATION)
+    own = (f"{FOUNDATION}-{options.task}", FOUNDATION)
     name = options.model or next((name for name in own if name in bundled), None)
     if name is None:
         raise FileNotFoundError(

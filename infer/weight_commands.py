@@ -28,6 +28,7 @@ def weights(options):
     commands.load_tensorflow()
     from infer import catalogue
     from infer import weights as bundled
+    from infer.weight_tables import tables
 
     for name in options.names:
         print(catalogue.get(name, allow_nan=options.allow_nan))
@@ -36,7 +37,7 @@ def weights(options):
     if options.rebuild:
         bundled.rebuild()
     print("Bundled\n")
-    print(bundled.markdown_table(bundled.manifest()))
+    print(tables(bundled.manifest()))
     print("\nPublished by others; `python -m infer weights get NAME` fetches and converts\n")
     print(catalogue.table())
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from infer import catalogue, convert
 from infer.recognised import Recognised, new_model
+from infer.weight_tables import tables
 from model import weight_file
 from model.edsr import edsr
 from model.esrgan import rrdb_net
@@ -84,11 +85,22 @@ def _find(name_or_path):
     return WEIGHTS_DIR / names[str(name_or_path)]["file"]
 
 
-def record(name_or_path, data_set, scores):
-    """Keep a network's mean scores on a data set in its weight file, beside those already there."""
+def record(name_or_path, data_set, scores, task=None):
+    """Keep a network's mean scores on a data set in its weight file, beside those already there.
+
+    Args:
+        name_or_path: As for `load_model`.
+        data_set: Its name, such as "Set5".
+        scores: Dict of `infer.evaluate.score`; of a restoration task that of ``"network"`` and
+            that of ``"input"``.
+        task: Restoration task with its strength, such as "gaussian-noise 25"; None for
+            super-resolution.
+    """
     path = _find(name_or_path)
-    kept = weight_file.read_note(path).get("scores", {})
-    weight_file.write_note(path, {"scores": kept | {data_set: scores}})
+    kind = "restoration" if task else "scores"
+    kept = weight_file.read_note(path).get(kind, {})
+    new = kept.get(data_set, {}) | {task: scores} if task else scores
+    weight_file.write_note(path, {kind: kept | {data_set: new}})
 
 
 def rebuild(directory=WEIGHTS_DIR):
@@ -103,22 +115,4 @@ def rebuild(directory=WEIGHTS_DIR):
     for readme in (directory / "README.md", directory.parent / "README.md"):
         before, rest = readme.read_text().split(_TABLE_START)
         after = rest.split(_TABLE_END)[1]
-        readme.write_text(f"{before}{_TABLE_START}\n{markdown_table(facts)}\n{_TABLE_END}{after}")
-
-
-def markdown_table(facts):
-    """Return `manifest` as a Markdown table: network, size, and PSNR/SSIM on each data set."""
-    data_sets = sorted({name for fact in facts.values() for name in fact.get("scores", {})})
-    rows = [["name", "network", "parameters", "MB", *data_sets], ["---"] * (4 + len(data_sets))]
-    for name, fact in facts.items():
-        arguments = ", ".join(f"{k}={v}" for k, v in fact["arguments"].items() if v is not None)
-        scores = [_score(fact.get("scores", {}).get(data_set)) for data_set in data_sets]
-        size = f"{fact['bytes'] / 1e6:.1f}"
-        rows.append(
-            [name, f"{fact['builder']}({arguments})", f"{fact['parameters']:,}", size, *scores]
-        )
-    return "\n".join("| " + " | ".join(row) + " |" for row in rows)
-
-
-def _score(score):
-    return "" if score is None else f"{score['psnr_y_db']:.2f} / {score['ssim_y']:.4f}"
+        readme.write_text(f"{before}{_TABLE_START}\n{tables(facts)}\n{_TABLE_END}{after}")

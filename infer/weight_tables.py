@@ -1,0 +1,79 @@
+"""What is bundled as Markdown tables: one of networks that enlarge, one of those that restore."""
+
+import inspect
+
+from model.restormer import restormer
+
+_FACTS = ["name", "network", "parameters", "MB"]
+_RESTORER = "restormer"
+_ENLARGED = "Super-resolution; PSNR in dB / SSIM on BT.601 luma, border of the scale in px cut."
+_RESTORED = "Restoration; PSNR in dB / SSIM on RGB, nothing cut, damage the same for all networks."
+
+
+def tables(manifest):
+    """Return `infer.weights.manifest` as Markdown: each table below a line on its convention."""
+    restorers = {n: fact for n, fact in manifest.items() if fact["builder"] == _RESTORER}
+    others = {n: fact for n, fact in manifest.items() if n not in restorers}
+    parts = [(_ENLARGED, _enlarged, others), (_RESTORED, _restored, restorers)]
+    return "\n\n".join(f"{line}\n\n{_table(rows(facts))}" for line, rows, facts in parts if facts)
+
+
+def _enlarged(facts):
+    """A row a network, a column a data set."""
+    data_sets = sorted({name for fact in facts.values() for name in fact.get("scores", {})})
+    rows = [[*_FACTS, *data_sets]]
+    for name, fact in facts.items():
+        scores = [_score(fact.get("scores", {}).get(data_set), "y") for data_set in data_sets]
+        rows.append([*_facts(name, fact), *scores])
+    return rows
+
+
+def _restored(facts):
+    """A column a task. Rows of a data set: the damaged input, then each network."""
+    by_data_set = {"": {}}  # data set → network → task → scores
+    for name, fact in facts.items():
+        for data_set, scores in fact.get("restoration", {"": {}}).items():
+            by_data_set.setdefault(data_set, {})[name] = scores
+    found = [scores for networks in by_data_set.values() for scores in networks.values()]
+    tasks = list(dict.fromkeys(task for scores in found for task in scores))
+    rows = [["data set", *_FACTS, *tasks]]
+    told = {name: _facts(name, fact) for name, fact in facts.items()}
+    for data_set, networks in sorted(by_data_set.items()):
+        damaged = {t: s["input"] for scores in networks.values() for t, s in scores.items()}
+        if damaged:
+            rows.append([data_set, "damaged input", "", "", "", *_cells(damaged, tasks)])
+        for name, scores in networks.items():
+            restored = {task: score["network"] for task, score in scores.items()}
+            rows.append([data_set, *told[name], *_cells(restored, tasks)])
+            told[name] = [name, "", "", ""]  # once is enough
+    return rows
+
+
+def _cells(scores, tasks):
+    return [_score(scores.get(task), "rgb") for task in tasks]
+
+
+def _facts(name, fact):
+    arguments = {k: v for k, v in fact["arguments"].items() if v is not None}
+    if fact["builder"] == _RESTORER:  # has many, most of them as usual
+        usual = inspect.signature(restormer).parameters
+        arguments = {k: v for k, v in arguments.items() if _unlike(v, usual[k].default)}
+    text = ", ".join(f"{k}={v}" for k, v in arguments.items())
+    size = f"{fact['bytes'] / 1e6:.1f}"
+    return [name, f"{fact['builder']}({text})", f"{fact['parameters']:,}", size]
+
+
+def _unlike(value, usual):
+    return value != (list(usual) if isinstance(usual, tuple) else usual)  # JSON knows no tuples
+
+
+def _score(score, convention):
+    if score is None:
+        return ""
+    return f"{score[f'psnr_{convention}_db']:.2f} / {score[f'ssim_{convention}']:.4f}"
+
+
+def _table(rows):
+    head, *others = rows
+    lines = [head, ["---"] * len(head), *others]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
