@@ -19,7 +19,7 @@ README = Path(__file__).parents[1] / "README.md"
 BLOCKS = dict(enumerate(re.findall(r"```(\w+)\n(.*?)```", README.read_text(), re.DOTALL)))
 PYTHON = [text for language, text in BLOCKS.values() if language == "python"]
 COMMANDS = [
-    line.split("#")[0]
+    line
     for language, text in BLOCKS.values()
     if language == "bash"
     for line in text.replace("\\\n", " ").splitlines()
@@ -60,7 +60,7 @@ def test_python_blocks_run(in_folder, number):
 
 @pytest.mark.parametrize("line", COMMANDS)
 def test_commands_parse(line):
-    words = shlex.split(line)
+    words = shlex.split(line, comments=True)
     room = words[words.index("-m") + 1]
     importlib.import_module(f"{room}.__main__").parser().parse_args(words[words.index("-m") + 2 :])
 
