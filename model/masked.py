@@ -113,7 +113,8 @@ class PartialDepthwiseConv2D(keras.layers.DepthwiseConv2D):
 class MaskEmbedding(keras.layers.Layer):
     """Add one learned vector to the features of all damaged pixels, which tells them from black.
 
-    Takes features (B, H, W, C) and a mask; the vector is 0 at first.
+    Takes features (B, H, W, C) and a mask; the vector is 0 at first. Measured on scratches after
+    300 steps (README, "Restore"): 24.4 dB with it, 23.2 dB with masks alone, 16.0 dB without masks.
     """
 
     def build(self, features_shape):
