@@ -1,5 +1,10 @@
-"""Tensors by name from any file that holds them so: PyTorch's, safetensors, NumPy archives."""
+"""Tensors by name from any file that holds them so.
 
+PyTorch's, safetensors, NumPy archives, and TensorFlow.js manifests.
+"""
+
+import json
+import math
 import zipfile
 from pathlib import Path
 
@@ -30,7 +35,8 @@ def read_tensors(path):
     ``model``); a prefix ``module.`` common to all is removed.
 
     Args:
-        path: A ``.pth``, ``.pt``, ``.safetensors`` or ``.npz`` file.
+        path: A ``.pth``, ``.pt``, ``.safetensors`` or ``.npz`` file, or a TensorFlow.js
+            ``weights_manifest.json`` with the files it names beside it.
 
     Returns:
         Dict from name to a NumPy array in the tensor's own type and layout; bfloat16 as float32.
@@ -60,6 +66,8 @@ def _reader(path, head):
         return _read_safetensors
     if head[:1] == b"\x80":
         return read_legacy
+    if head.lstrip()[:1] == b"[":
+        return _read_tfjs
     if head.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] == b"<":
         raise ValueError(
             f"{path} is a web page, not a weight file: the download gave an error page or asked "
@@ -100,3 +108,34 @@ def _read_safetensors(path):
         return checked(path, read)
     except safetensors.SafetensorError as error:
         raise damaged(path, error) from error
+
+
+def _read_tfjs(path):
+    """TensorFlow.js: a list of tensors, some quantised to bytes, and files of their numbers."""
+
+    def read():
+        tensors = {}
+        for group in json.loads(path.read_text()):
+            content = b"".join((path.parent / Path(f).name).read_bytes() for f in group["paths"])
+            start = 0
+            for entry in group["weights"]:
+                array, start = _tfjs_tensor(entry, content, start)
+                tensors[entry["name"]] = array
+        return tensors
+
+    return checked(path, read)
+
+
+def _tfjs_tensor(entry, content, start):
+    """One tensor as float32, and where the next begins."""
+    quantised = entry.get("quantization")
+    dtype = np.dtype(quantised["dtype"] if quantised else entry["dtype"]).newbyteorder("<")
+    if dtype.kind not in "fiu":
+        raise ValueError(f"{entry['name']} is of type {dtype}")
+    end = start + math.prod(entry["shape"]) * dtype.itemsize
+    if len(content) < end:
+        raise ValueError(f"the numbers end before {entry['name']} does")
+    array = np.frombuffer(content[start:end], dtype).astype(np.float32)
+    if quantised:
+        array = array * np.float32(quantised["scale"]) + np.float32(quantised["min"])
+    return array.reshape(entry["shape"]), end

@@ -1,4 +1,4 @@
-"""Recognise PyTorch networks by the names and shapes of their tensors.
+"""Recognise networks of PyTorch and TensorFlow.js by the names and shapes of their tensors.
 
 One function a network, from a dict of tensors to `Recognised` or None. Names are first brought to
 one style per network; what differs in meaning (0..1 pictures, the pixel shuffle's channel order,
@@ -13,6 +13,7 @@ from functools import partial
 import numpy as np
 
 from infer.recognised import Recognised, count_blocks, renamed, shuffle_order
+from model.dlibface import dlib_face
 from model.edsr import edsr
 from model.esrgan import rrdb_net
 from model.layers import DIV2K_RGB_MEAN
@@ -244,4 +245,22 @@ def _fold_restormer(tensors, arguments):
     }
 
 
-_NETWORKS = (_rrdb, _edsr, _restormer, _vggface, _lpips)
+def _dlib_face(tensors):
+    """dlib's face recognition network as face-api (TensorFlow.js) has it.
+
+    Each convolution is followed by a factor and an offset a channel: they go into its tensors,
+    which get PyTorch's names and layout as all others. The last linear layer is left out.
+    """
+    ending = "/conv/filters"
+    if f"conv256_down_out/conv2{ending}" not in tensors:
+        return None
+    folded = {}
+    for name in [name.removesuffix(ending) for name in tensors if name.endswith(ending)]:
+        factor, offset = tensors[f"{name}/scale/weights"], tensors[f"{name}/scale/biases"]
+        kernel = tensors[name + ending] * factor  # (h, w, in, out)
+        folded[f"{name.replace('/', '.')}.weight"] = kernel.transpose(3, 2, 0, 1)
+        folded[f"{name.replace('/', '.')}.bias"] = tensors[f"{name}/conv/bias"] * factor + offset
+    return Recognised("dlib's face recognition network", dlib_face, {}, folded)
+
+
+_NETWORKS = (_rrdb, _edsr, _restormer, _vggface, _lpips, _dlib_face)

@@ -12,6 +12,7 @@ from infer import catalogue, convert
 from infer.recognised import Recognised, new_model
 from infer.weight_tables import tables
 from model import weight_file
+from model.dlibface import dlib_face
 from model.edsr import edsr
 from model.esrgan import rrdb_net
 from model.lpips import lpips
@@ -26,7 +27,7 @@ DEFAULT = "wdsr-b-32-x4"
 """What the command line uses when no model is named."""
 
 _SR = (edsr, wdsr_a, wdsr_b, sr_resnet, discriminator, srcnn, vdsr, rrdb_net)
-BUILDERS = {f.__name__: f for f in (*_SR, restormer, vggface, lpips)}
+BUILDERS = {f.__name__: f for f in (*_SR, restormer, vggface, dlib_face, lpips)}
 
 _ENDING = ".weights.h5"
 _TABLE_START, _TABLE_END = "<!-- table: python -m infer weights --rebuild -->", "<!-- /table -->"

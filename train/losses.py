@@ -151,13 +151,14 @@ def face_similarity(hr_features, sr_features):
     return tf.reduce_sum(tf.multiply(*vectors), axis=1)
 
 
-def face_feature_loss(features, px=224):
-    """Make a loss ``(hr, sr) → scalar`` that asks for the same face: the mean of 1 - cos⁶.
+def face_similarity_of(features, px=224):
+    """Make a function ``(hr, sr) → (B,)`` that says how alike two faces are: `face_similarity`.
 
     Args:
-        features: Frozen network from (B, px, px, 3), RGB in 0..255, to (B, h, w, C), such as
-            ``model.vggface.vggface("senet50", features="pool5")`` with its weights.
-        px: Side to which pictures are resized (bilinear) for it.
+        features: Frozen network from RGB pictures in 0..255 to (B, h, w, C), such as
+            ``model.vggface.vggface("senet50", features="pool5")`` or
+            ``model.dlibface.dlib_face("conv5")``, with its weights.
+        px: Side to which pictures are resized (bilinear) for it, if it takes any size.
 
     Raises:
         ValueError: The network does not give (B, h, w, C).
@@ -165,11 +166,24 @@ def face_feature_loss(features, px=224):
     if len(features.output.shape) != 4:
         raise ValueError(
             f"features must be (B, h, w, C), got {tuple(features.output.shape)}; for a VGGFace2 "
-            'network give features="pool5"'
+            'network give features="pool5", for dlib_face features="conv5"'
         )
+    side = features.input.shape[1] or px
 
-    def loss(hr, sr):
-        pairs = [features(tf.image.resize(x, (px, px)), training=False) for x in (hr, sr)]
-        return tf.reduce_mean(1 - face_similarity(*pairs) ** _FACE_EXPONENT)
+    def similarity(hr, sr):
+        pairs = [
+            features(tf.image.resize(pictures, (side, side)), training=False)
+            for pictures in (hr, sr)
+        ]
+        return face_similarity(*pairs)
 
-    return loss
+    return similarity
+
+
+def face_feature_loss(features, px=224):
+    """Make a loss ``(hr, sr) → scalar`` that asks for the same face: the mean of 1 - cos⁶.
+
+    Args and errors as `face_similarity_of`.
+    """
+    similarity = face_similarity_of(features, px)
+    return lambda hr, sr: tf.reduce_mean(1 - similarity(hr, sr) ** _FACE_EXPONENT)
