@@ -2,10 +2,8 @@
 
 from pathlib import Path
 
-from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
-
 from infer.image import save_image
+from infer.plot import side_by_side
 from model.metrics import psnr, ssim
 
 
@@ -31,23 +29,9 @@ def run(hr, lr, bicubic, sr, out_dir, *, zoom):
     enlarged = lr.repeat(scale, axis=0).repeat(scale, axis=1)
     titles = {f"low resolution (÷{scale})": enlarged, "bicubic": bicubic, "network": sr}
     scores = {"bicubic": bicubic, "network": sr}
-    _figure(titles | {"original": hr}, zoom).savefig(out_dir / "side-by-side.png", dpi=100)
+    figure = side_by_side(titles | {"original": hr}, zoom)
+    figure.savefig(out_dir / "side-by-side.png", dpi=100)
     return _table({name: _scores(picture, hr, scale) for name, picture in scores.items()}, scale)
-
-
-def _figure(pictures, zoom, inch=4.0):
-    """One column a picture: whole above, with the zoomed part framed; that part below."""
-    top, left, side = zoom
-    figure = Figure(figsize=(inch * len(pictures), 2.1 * inch), layout="constrained")
-    axes = figure.subplots(2, len(pictures))
-    for (whole, part), (title, picture) in zip(axes.T, pictures.items(), strict=True):
-        whole.imshow(picture)
-        whole.add_patch(Rectangle((left, top), side, side, fill=False, color="white", linewidth=2))
-        part.imshow(picture[top : top + side, left : left + side], interpolation="nearest")
-        whole.set_title(title, fontsize=16)
-        for ax in (whole, part):
-            ax.set(xticks=[], yticks=[])
-    return figure
 
 
 def _scores(picture, hr, scale):

@@ -3,6 +3,8 @@
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib import colormaps
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 
 
 def plot_sample(lr, sr):
@@ -29,6 +31,44 @@ def _drawable(picture):
         picture = picture / 257
     picture = np.rint(np.clip(picture, 0, 255)).astype(np.uint8)
     return picture[..., [0, 0, 0, 1]] if picture.ndim == 3 and picture.shape[2] == 2 else picture
+
+
+def side_by_side(pictures, zoom=None, *, inch=4.0):
+    """Draw pictures of one size in a row, and a part of each below it.
+
+    Args:
+        pictures: Title → (H, W), (H, W, 2), (H, W, 3) or (H, W, 4), in 0..255.
+        zoom: (top, left, side) in px of the part, which is framed above; None: no second row.
+        inch: Side of a picture.
+
+    Returns:
+        A `matplotlib.figure.Figure`, which a notebook shows as it is.
+
+    Raises:
+        ValueError: The sizes differ.
+    """
+    sizes = {np.shape(picture)[:2] for picture in pictures.values()}
+    if len(sizes) != 1:
+        raise ValueError(f"pictures must have one size, got {sorted(sizes)}")
+    rows = 1 if zoom is None else 2
+    figure = Figure(figsize=(inch * len(pictures), 1.05 * inch * rows), layout="constrained")
+    axes = figure.subplots(rows, len(pictures), squeeze=False)
+    for column, (title, picture) in zip(axes.T, pictures.items(), strict=True):
+        column[0].imshow(_drawable(picture), cmap="gray", vmin=0, vmax=255)
+        column[0].set_title(title, fontsize=16)
+        if zoom:
+            _draw_part(*column, _drawable(picture), zoom)
+        for ax in column:
+            ax.set(xticks=[], yticks=[])
+    return figure
+
+
+def _draw_part(whole, part, picture, zoom):
+    top, left, side = zoom
+    frame = Rectangle((left, top), side, side, fill=False, color="white", linewidth=2)
+    whole.add_patch(frame)
+    window = picture[top : top + side, left : left + side]
+    part.imshow(window, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
 
 
 def error_map(a, b, *, largest=64):
