@@ -6,7 +6,8 @@ from pathlib import Path
 
 from data.degrade import imresize
 from data.pairs import PairSource
-from data.store import Source, files_source, open_store, picture_files
+from data.picture_files import Paths, Source, files_source, picture_files
+from data.store import open_store
 
 
 class ImageFolder(PairSource):
@@ -61,21 +62,21 @@ class ImageFolder(PairSource):
 def _all_files(directories):
     if isinstance(directories, (str, Path)):
         directories = [directories]
-    return [file for directory in directories for file in picture_files(directory)]
+    return picture_files(*directories)
 
 
 def _partners(hr_files, lr_files, scale):
     """The LR file of each HR file, matched by name without a trailing ``x4``."""
     ending = re.compile(rf"[_-]?x{scale}[a-z]?\d?$", re.IGNORECASE)
-    by_name = {ending.sub("", file.stem): file for file in lr_files}
-    by_name |= {file.stem: file for file in lr_files}
-    missing = [file.name for file in hr_files if file.stem not in by_name]
+    numbers = {ending.sub("", file.stem): number for number, file in enumerate(lr_files)}
+    numbers |= {file.stem: number for number, file in enumerate(lr_files)}
+    missing = [file.name for file in hr_files if file.stem not in numbers]
     if missing:
         raise FileNotFoundError(
             f"{len(missing)} HR pictures have no LR partner in {lr_files[0].parent}; the first: "
             f"{missing[0]}"
         )
-    return [by_name[file.stem] for file in hr_files]
+    return Paths(lr_files[numbers[file.stem]] for file in hr_files)
 
 
 def shrunk_source(hr_store, scale):

@@ -136,11 +136,10 @@ class Pairs:
         return self.window(i, 0, 0, height, width)
 
     def window(self, i, top, left, height, width):
-        """A window of pair `i`, given in LR pixels; views into the stores."""
-        number, s = self.numbers[i], self.scale
-        lr = self._lr[number][top : top + height, left : left + width]
-        hr = self._hr[number][s * top : s * (top + height), s * left : s * (left + width)]
-        return lr, hr
+        """A window of pair `i`, given in LR pixels; perhaps views into the stores."""
+        number, window = self.numbers[i], (top, left, height, width)
+        lr = self._lr.window(number, *window)
+        return lr, self._hr.window(number, *(self.scale * n for n in window))
 
 
 class CropSampler:

@@ -11,7 +11,14 @@ import numpy as np
 from PIL import Image
 
 from data.pairs import CropSampler, PairSource, dihedral, rows_of, step_generator
-from data.store import PICTURE_SUFFIXES, files_source, open_store, picture_files, read_picture
+from data.picture_files import (
+    PICTURE_SUFFIXES,
+    Paths,
+    files_source,
+    picture_files,
+    read_picture,
+)
+from data.store import open_store
 from data.tasks import clean_store, damage, find_task, task_batches
 
 LAYOUTS = {
@@ -101,7 +108,7 @@ class RealPairs(PairSource):
         if layout not in LAYOUTS:
             raise ValueError(f"layout must be one of {', '.join(LAYOUTS)}, got {layout!r}")
         self._layout, self._caches_dir, self._options = layout, caches_dir, options
-        self.files = pair_files(layout, directory)
+        self._files = [Paths(files) for files in zip(*pair_files(layout, directory), strict=True)]
 
     def stores(self):
         """Return the store of damaged and that of clean pictures."""
@@ -109,7 +116,7 @@ class RealPairs(PairSource):
             open_store(self._caches_dir, name, files_source(files), **self._options)
             for name, files in zip(
                 (f"{self._layout}-input", f"{self._layout}-target"),
-                zip(*self.files, strict=True),
+                self._files,
                 strict=True,
             )
         )
@@ -209,5 +216,5 @@ class PreparedPictures:
     def _sample(self, random, numbers, crop_px):
         number, turn = random.choice(numbers), random.integers(8)
         top, left = (random.integers(n - crop_px + 1) for n in self._sizes[number])
-        window = slice(top, top + crop_px), slice(left, left + crop_px)
-        return [dihedral(store[number][window], turn) for store in self._stores]
+        window = (number, top, left, crop_px, crop_px)
+        return [dihedral(store.window(*window), turn) for store in self._stores]

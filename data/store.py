@@ -2,137 +2,110 @@
 
 PNG decoding is what makes loaders slow, so each picture is decoded once. A store is a folder:
 
-    pixels.u8   all pictures, RGB, row by row, one after another; memory-mapped when read
+    pixels.u8   all pictures, RGB, row by row, one after another
     index.npy   offset, height, width and state of each picture, in one array
     names.txt   their names, for people
     store.json  written last: a store without it is unfinished and is continued, never used
+    lock        held by the process that builds
 
 The folder's name carries a digest of what went in (names, sizes, times), so changed pictures make
-a new store and a store never goes stale.
+a new store and a store never goes stale. Nothing here keeps an object a picture, and no store
+takes more than `_MAPPED_BYTES` of a process's memory: millions of pictures cost a few arrays.
 """
 
-import hashlib
+import contextlib
+import errno
+import fcntl
 import json
 import os
-from collections.abc import Callable, Sequence
+import weakref
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
 from tqdm import tqdm
 
-PICTURE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"})
+from data.picture_files import READ_ERRORS, Paths
 
 _INDEX = np.dtype([("offset", "<i8"), ("height", "<i4"), ("width", "<i4"), ("state", "u1")])
 _WAITING, _DONE, _UNREADABLE = 0, 1, 2
 _CHUNK = 256  # pictures handed to the workers at a time, so that millions need no queue
-_READ_ERRORS = (
-    OSError,
-    UnidentifiedImageError,
-    ValueError,
-    SyntaxError,
-    Image.DecompressionBombError,
-)
-
-
-@dataclass(frozen=True)
-class Source:
-    """What a store is made of: `len(names)` pictures, by number.
-
-    Attributes:
-        names: One name a picture.
-        digest: Hexadecimal digest of what the pictures are.
-        size: Number to (height, width), without decoding if possible.
-        read: Number to (H, W, 3) uint8 RGB. Both raise `OSError` or `ValueError` if unreadable.
-    """
-
-    names: Sequence[str]
-    digest: str
-    size: Callable[[int], tuple[int, int]]
-    read: Callable[[int], np.ndarray]
-
-
-def picture_files(directory):
-    """Return the pictures of a folder, by name.
-
-    Raises:
-        FileNotFoundError: No such folder, or no picture in it.
-    """
-    directory = Path(directory)
-    if not directory.is_dir():
-        raise FileNotFoundError(f"no folder {directory}")
-    files = sorted(f for f in directory.iterdir() if f.suffix.lower() in PICTURE_SUFFIXES)
-    if not files:
-        raise FileNotFoundError(
-            f"no pictures ({', '.join(sorted(PICTURE_SUFFIXES))}) in {directory}"
-        )
-    return files
-
-
-def read_picture(file):
-    """Return a picture file as (H, W, 3) uint8 RGB, turned upright.
-
-    Raises:
-        OSError: It cannot be read, or is cut short.
-        ValueError: It has more than 8 bits a channel.
-    """
-    with Image.open(file) as picture:
-        if picture.mode.startswith(("I", "F")):
-            raise ValueError(f"more than 8 bits a channel ({picture.mode})")
-        return np.asarray(ImageOps.exif_transpose(picture).convert("RGB"))
-
-
-def _picture_size(file):
-    with Image.open(file) as picture:
-        sideways = picture.getexif().get(0x0112, 1) >= 5  # orientations 5 to 8 lie on their side
-        return picture.size if sideways else picture.size[::-1]
-
-
-def files_source(files):
-    """Make a `Source` of picture files."""
-    stats = [file.stat() for file in files]
-    lines = [f"{f.name} {s.st_size} {s.st_mtime_ns}" for f, s in zip(files, stats, strict=True)]
-    digest = hashlib.sha256("\n".join(lines).encode()).hexdigest()
-    return Source(
-        names=[str(file) for file in files],
-        digest=digest,
-        size=lambda i: _picture_size(files[i]),
-        read=lambda i: read_picture(files[i]),
-    )
+# Smaller stores are memory-mapped: what was read stays in the process. Of larger ones the rows of
+# a window are read each time: no page stays, for two fifths of the speed while all is in cache.
+_MAPPED_BYTES = 256 << 20
 
 
 class PictureStore:
     """A finished store: `len()` pictures, each readable whole or by window.
 
+    Args:
+        directory: Folder of the store.
+
     Attributes:
         digest: Digest of what went in.
         sizes: (N, 2) int32, height and width; (0, 0) for a picture that could not be read.
+
+    Raises:
+        ValueError: The pixel file is not as long as it was when the store was finished.
     """
 
     def __init__(self, directory):
         directory = Path(directory)
-        self.digest = json.loads((directory / "store.json").read_text())["digest"]
+        facts = json.loads((directory / "store.json").read_text())
+        self.digest, self._names = facts["digest"], directory / "names.txt"
         index = np.load(directory / "index.npy")
         self.sizes = np.stack([index["height"], index["width"]], axis=1)
         self.sizes[index["state"] != _DONE] = 0
         self._offsets = index["offset"].copy()
-        self._names = directory / "names.txt"
-        # asarray: windows of a plain array cost half of those of np.memmap
-        self._pixels = np.asarray(np.memmap(directory / "pixels.u8", np.uint8, mode="r"))
+        self._file = directory / "pixels.u8"
+        found = self._file.stat().st_size
+        if found != facts["bytes"]:
+            raise ValueError(
+                f"{self._file} has {found} bytes, not the {facts['bytes']} it was finished with: "
+                f"remove the folder {directory}, and it is built again"
+            )
+        self._open()
+
+    def _open(self):
+        """Map a small pixel file, or open a large one."""
+        if self._file.stat().st_size <= _MAPPED_BYTES:
+            # asarray: windows of a plain array cost half of those of np.memmap
+            self._mapped = np.asarray(np.memmap(self._file, np.uint8, mode="r"))
+            return
+        self._mapped = None
+        self._descriptor = os.open(self._file, os.O_RDONLY)
+        weakref.finalize(self, os.close, self._descriptor)
 
     def __len__(self):
         return len(self.sizes)
 
     def __getitem__(self, number):
-        """Picture `number`, a (H, W, 3) view into the file: copy what you keep."""
-        offset, (height, width) = self._offsets[number], self.sizes[number].tolist()
-        return self._pixels[offset : offset + 3 * height * width].reshape(height, width, 3)
+        """Picture `number` whole, (H, W, 3): perhaps a view into the file, so copy what you keep.
+
+        Raises `OSError` if the file ends before it.
+        """
+        height, width = self.sizes[number].tolist()
+        return self.window(number, 0, 0, height, width)
+
+    def window(self, number, top, left, height, width):
+        """A window of picture `number`, (h, w, 3); else as the whole picture."""
+        row = 3 * self.sizes.item(number, 1)
+        start, length = self._offsets.item(number) + int(top) * row, int(height) * row
+        if self._mapped is None:
+            rows = self._read(start, length)
+        else:
+            rows = self._mapped[start : start + length]
+        return rows.reshape(height, -1, 3)[:, left : left + width]
+
+    def _read(self, offset, length):
+        content = np.empty(length, np.uint8)
+        if os.preadv(self._descriptor, [content], offset) < length:
+            raise OSError(f"{self._file} ends before byte {offset + length}: it was cut short")
+        return content
 
     def names(self):
-        """Names of all pictures."""
-        return self._names.read_text().splitlines()
+        """Names of all pictures, `Paths`."""
+        return Paths(map(os.fsdecode, self._names.read_bytes().split(b"\n")))
 
 
 def open_store(directory, name, source, *, workers=None, strict=False, report=print):
@@ -152,10 +125,24 @@ def open_store(directory, name, source, *, workers=None, strict=False, report=pr
     store = Path(directory) / f"{name}-{source.digest[:12]}"
     if not (store / "store.json").exists():
         store.mkdir(parents=True, exist_ok=True)
-        index = _read_sizes(store, source, workers, strict, report)
-        _write_pixels(store, source, index, workers, strict, report)
-        _finish(store, source, index, report)
+        with _locked(store, report):
+            if not (store / "store.json").exists():  # another process may have finished it
+                index = _read_sizes(store, source, workers, strict, report)
+                _write_pixels(store, source, index, workers, strict, report)
+                _finish(store, source, index, report)
     return PictureStore(store)
+
+
+@contextlib.contextmanager
+def _locked(store, report):
+    """Let one process at a time build: workers on one disk all begin by opening the store."""
+    with (store / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            report(f"waiting for another process, which builds {store}")
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def _read_sizes(store, source, workers, strict, report):
@@ -163,16 +150,20 @@ def _read_sizes(store, source, workers, strict, report):
     if (store / "index.npy").exists():
         return np.load(store / "index.npy", mmap_mode="r+")
     index = np.zeros(len(source.names), _INDEX)
-    for number, size in _in_order(source.size, range(len(index)), workers, store.name + ": sizes"):
-        if isinstance(size, Exception):
-            _leave_out(index, source, number, size, strict, report)
-        else:
-            index["height"][number], index["width"][number] = size
+    title = store.name + ": sizes"
+    for numbers, sizes in _in_chunks(_readable(source.size), range(len(index)), workers, title):
+        for number, size in zip(numbers, sizes, strict=True):
+            if isinstance(size, Exception):
+                _leave_out(index, source, number, size, strict, report)
+            else:
+                index["height"][number], index["width"][number] = size
     lengths = 3 * index["height"].astype(np.int64) * index["width"]
     index["offset"] = np.cumsum(lengths) - lengths
     with (store / "pixels.u8").open("wb") as pixels:
         pixels.truncate(int(lengths.sum()))
-    (store / "names.txt").write_text("\n".join(source.names))
+    with (store / "names.txt").open("wb") as names:
+        for number, name in enumerate(source.names):
+            names.write(b"\n" * bool(number) + os.fsencode(name).replace(b"\n", b"?"))
     np.save(store / "index.partial.npy", index)
     os.replace(store / "index.partial.npy", store / "index.npy")
     return np.load(store / "index.npy", mmap_mode="r+")
@@ -181,28 +172,59 @@ def _read_sizes(store, source, workers, strict, report):
 def _write_pixels(store, source, index, workers, strict, report):
     waiting = np.flatnonzero(index["state"] == _WAITING)
     with (store / "pixels.u8").open("r+b") as pixels:
-        for number, picture in _in_order(source.read, waiting, workers, store.name):
-            if isinstance(picture, Exception):
-                _leave_out(index, source, number, picture, strict, report)
-                continue
-            os.pwrite(pixels.fileno(), picture.tobytes(), int(index["offset"][number]))
-            index["state"][number] = _DONE
+        copy = _copier(_readable(source.read), index, pixels.fileno())
+        for numbers, errors in _in_chunks(copy, waiting, workers, store.name):
+            done = []
+            try:
+                for number, error in zip(numbers, errors, strict=True):
+                    if error:
+                        _leave_out(index, source, number, error, strict, report)
+                    else:
+                        done.append(number)
+            finally:
+                os.fdatasync(pixels.fileno())  # before the index says so, for when power fails
+                index["state"][done] = _DONE
 
 
-def _in_order(function, numbers, workers, title):
-    """Yield (number, result or error) for all `numbers`, computed by threads."""
+def _copier(read, index, descriptor):
+    """Return the function that writes one picture to its place, and returns what went wrong.
+
+    The threads that decode also write: as many pictures as threads are in memory.
+    """
+
+    def copy(number):
+        picture = read(number)
+        if isinstance(picture, Exception):
+            return picture
+        if picture.shape[:2] != (index["height"][number], index["width"][number]):
+            return ValueError("its size changed while the store was built")
+        content, offset = picture.tobytes(), int(index["offset"][number])
+        if os.pwrite(descriptor, content, offset) < len(content):
+            raise OSError(errno.ENOSPC, "no space left for the pixels")
+        return None
+
+    return copy
+
+
+def _readable(function):
+    """Return `function` of a number, with reading errors as results."""
 
     def attempt(number):
         try:
-            return function(int(number))
-        except _READ_ERRORS as error:
+            return function(number)
+        except READ_ERRORS as error:
             return error
 
+    return attempt
+
+
+def _in_chunks(function, numbers, workers, title):
+    """Yield (numbers, iterator of results) for all `numbers`, computed by threads, in order."""
     with ThreadPoolExecutor(workers or os.cpu_count()) as pool:
         bar = tqdm(total=len(numbers), desc=title, unit="picture", disable=None, leave=False)
         for start in range(0, len(numbers), _CHUNK):
-            chunk = numbers[start : start + _CHUNK]
-            yield from zip(chunk, pool.map(attempt, chunk), strict=True)
+            chunk = [int(number) for number in numbers[start : start + _CHUNK]]
+            yield chunk, pool.map(function, chunk)
             bar.update(len(chunk))
         bar.close()
 

@@ -13,8 +13,9 @@ import numpy as np
 
 from data import degrade
 from data.pairs import dihedral, numbered_batches, rows_of, step_generator
+from data.picture_files import files_source, picture_files
 from data.scratches import paint, scratches
-from data.store import files_source, open_store, picture_files
+from data.store import open_store
 
 
 @dataclass(frozen=True)
@@ -107,7 +108,7 @@ def find_task(name):
 
 def clean_store(directories, caches_dir=".caches", **options):
     """Open the store of all pictures in some folders; options as `data.store.open_store`."""
-    files = [file for directory in directories for file in picture_files(directory)]
+    files = picture_files(*directories)
     return open_store(caches_dir, f"clean-{files[0].parent.name}", files_source(files), **options)
 
 
@@ -168,7 +169,7 @@ class DamagedPictures:
     def _sample(self, random, numbers, crop_px):
         number = random.choice(numbers)
         top, left = (random.integers(n - crop_px + 1) for n in self._store.sizes[number])
-        clean = self._store[number][top : top + crop_px, left : left + crop_px]
+        clean = self._store.window(number, top, left, crop_px, crop_px)
         clean = dihedral(clean, random.integers(8))
         damaged, valid = damage(self.task, clean, random)
         return damaged, clean, valid
