@@ -55,6 +55,12 @@ def _add_evaluate(command):
     group.add_argument("--caches-dir", default=".caches", help="decoded pictures (default .caches)")
     commands.add_quality(command)
     commands.add_tile(command)
+    group = face_commands.add_faces(command)
+    group.add_argument("--face-model", metavar="NAME_OR_FILE", help="score fusion with this one")
+    group.add_argument("--lpips", metavar="NAME_OR_FILE", help="weights, to score LPIPS too")
+    group.add_argument(
+        "--face-features", metavar="NAME_OR_FILE", help="weights, to score how alike faces are"
+    )
 
 
 def _evaluate(options):
@@ -63,6 +69,16 @@ def _evaluate(options):
     if options.task or options.real:
         _evaluate_restoration(options)
         return
+    if options.face_model:
+        _evaluate_fusion(options)
+        return
+    if options.lpips or options.face_features:
+        raise ValueError("--lpips and --face-features score fusion; give --face-model too")
+    if options.face_model:
+        _evaluate_fusion(options)
+        return
+    if options.lpips or options.face_features:
+        raise ValueError("--lpips and --face-features score fusion; give --face-model too")
     if not options.hr or options.strength is not None:
         raise ValueError("evaluate needs --hr DIR, or --real LAYOUT=DIR; --strength needs --task")
     model = commands.network_of(options)
@@ -102,6 +118,48 @@ def _write_json(options, scores):
     if options.json:
         facts = {key: vars(options)[key] for key in ("model", "blend", "self_ensemble", "half")}
         Path(options.json).write_text(json.dumps(facts | scores, indent=1))
+
+
+def _evaluate_fusion(options):
+    """Score fusion beside the general network alone and bicubic, on pictures and on faces."""
+    if options.record:
+        raise ValueError("--record keeps the scores of one network; leave --face-model out")
+    if not options.hr or options.self_ensemble:
+        raise ValueError("scoring fusion needs --hr DIR, and has no --self-ensemble")
+    general = commands.network_of(options)
+    fusion, _ = face_commands.fusion_of(options, general)
+    from data.degrade import imresize
+    from infer import evaluate, face_scores
+    from infer.detect import Mtcnn, find
+    from infer.upscale import Upscaler
+    from train.losses import face_similarity_of
+
+    scale, tiles = fusion.reach.scale, {"tile": options.tile, "overlap_px": options.overlap_px}
+    networks = {
+        "bicubic": lambda lr: imresize(lr, scale),
+        "general": functools.partial(Upscaler(general), **tiles),
+        "fusion": functools.partial(fusion, **tiles),
+    }
+    limits = {"least_confidence": options.least_confidence, "least_px": options.least_px}
+    features = face_commands.face_features(options.face_features)
+    pairs = evaluate.pairs(options.hr, options.lr, scale, lambda hr: imresize(hr, 1 / scale))
+    table = dict(
+        face_scores.fusion_scores(
+            pairs,
+            networks,
+            functools.partial(find, Mtcnn(options.least_px), **limits),
+            scale=scale,
+            lpips=face_commands.lpips(options.lpips),
+            similarity=features and face_similarity_of(features),
+        )
+    )
+    print(
+        f"8-bit pictures, ×{scale}. Y: BT.601 luma (16..235), {scale} px border cut; RGB and "
+        "LPIPS: nothing cut. Faces: found in HR, with the padding that fusion uses.",
+        *face_scores.lines(table),
+        sep="\n",
+    )
+    _write_json(options, {"mean": face_scores.summary(table), "pictures": table})
 
 
 def _evaluate_restoration(options):

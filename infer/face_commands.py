@@ -37,7 +37,7 @@ def add_options(command):
 
 
 def add_faces(command):
-    """Add the options on finding and mixing faces."""
+    """Add the options on finding and mixing faces; returns their group."""
     group = command.add_argument_group("faces", "Sizes are px of the enlarged picture.")
     group.add_argument(
         "--least-confidence", type=float, default=0.9, metavar="C", help="0..1 (default 0.9)"
@@ -50,6 +50,7 @@ def add_faces(command):
         action="store_true",
         help="take the colour of faces from the general result: against visible patches",
     )
+    return group
 
 
 def numbers(text):
@@ -127,3 +128,31 @@ def _save_mask(path, mask, job):
         path.mkdir(parents=True, exist_ok=True)
         path = path / f"{job.target.stem}.png"
     save_image(path, np.rint(255 * mask).astype(np.uint8))
+
+
+def lpips(name):
+    """Load LPIPS as a function of two batches; None for None."""
+    if not name:
+        return None
+    from infer.weights import load_model
+
+    return load_model(name).traced
+
+
+def face_features(name):
+    """Load a network of face features with positions, (B, h, w, C); None for None.
+
+    Raises:
+        ValueError: The weights are of another kind of network.
+    """
+    if not name:
+        return None
+    from infer.weights import load_model
+
+    model = load_model(name)
+    kinds = {"vggface": "pool5", "dlib_face": "conv5"}
+    if model.built_by.name not in kinds:
+        raise ValueError(
+            f"{name} is of {model.built_by.name}; face features are of {' or '.join(kinds)}"
+        )
+    return load_model(name, {"features": kinds[model.built_by.name]}, report=lambda _: None)

@@ -1,0 +1,98 @@
+"""Score a fusion beside the general network alone: on whole pictures, and on the faces in them.
+
+Faces are found in the true picture, so that all are scored on the same pixels.
+"""
+
+import numpy as np
+
+from infer.detect import padded
+from infer.evaluate import mean, score
+
+_LPIPS_PX = 64  # smaller pictures have no LPIPS
+
+PICTURE_COLUMNS = {
+    "psnr_y_db": "PSNR Y",
+    "ssim_y": "SSIM Y",
+    "psnr_rgb_db": "PSNR RGB",
+    "lpips": "LPIPS",
+}
+FACE_COLUMNS = {"psnr_rgb_db": "PSNR RGB", "lpips": "LPIPS", "similarity": "similarity"}
+
+
+def fusion_scores(pairs, networks, find_faces, *, scale, lpips=None, similarity=None):
+    """Score networks on pictures and on the faces in them.
+
+    Args:
+        pairs: `infer.evaluate.Pair`s.
+        networks: Name → function from an LR picture to (H, W, 3) uint8.
+        find_faces: Function from (H, W, 3) uint8 to boxes, as `infer.detect.find`.
+        scale: Border in px that is cut for luma values.
+        lpips: Function of two float batches in 0..255 → (B,), or None.
+        similarity: The same for how alike two faces are, or None.
+
+    Yields:
+        A picture's name, and name of a network → ``{"picture": scores, "faces": [scores, …]}``.
+    """
+    for pair in pairs:
+        boxes = [padded(box, *pair.hr.shape[:2]) for box in find_faces(pair.hr)]
+        scores = {}
+        for who, network in networks.items():
+            sr = network(pair.lr)
+            whole = score(sr, pair.hr, scale) | {"lpips": _lpips(lpips, sr, pair.hr)}
+            faces = [_face_scores(sr, pair.hr, box, lpips, similarity) for box in boxes]
+            scores[who] = {"picture": whole, "faces": faces}
+        yield pair.name, scores
+
+
+def _face_scores(sr, hr, box, lpips, similarity):
+    rows = slice(int(box.top), round(box.top + box.height))
+    columns = slice(int(box.left), round(box.left + box.width))
+    sr, hr = sr[rows, columns], hr[rows, columns]
+    return {
+        "psnr_rgb_db": score(sr, hr, 0)["psnr_rgb_db"],
+        "lpips": _lpips(lpips, sr, hr),
+        "similarity": _measured(similarity, sr, hr),
+    }
+
+
+def _lpips(lpips, sr, hr):
+    return _measured(lpips, sr, hr) if min(hr.shape[:2]) >= _LPIPS_PX else None
+
+
+def _measured(measure, sr, hr):
+    if measure is None:
+        return None
+    return float(np.asarray(measure(hr[None].astype(np.float32), sr[None].astype(np.float32)))[0])
+
+
+def summary(table):
+    """Return means over pictures and over faces: name of a network → both.
+
+    Args:
+        table: Picture's name → what `fusion_scores` yields for it.
+    """
+    means = {}
+    for who in next(iter(table.values())):
+        faces = [face for scores in table.values() for face in scores[who]["faces"]]
+        pictures = [scores[who]["picture"] for scores in table.values()]
+        means[who] = {"picture": mean(pictures), "faces": mean(faces) if faces else {}}
+    return means
+
+
+def lines(table):
+    """`summary` as lines for people; measures that were not made are left out."""
+    means = summary(table)
+    faces = sum(len(next(iter(scores.values()))["faces"]) for scores in table.values())
+    yield from _block(f"{len(table)} pictures", "picture", means, PICTURE_COLUMNS)
+    yield from _block(f"{faces} faces", "faces", means, FACE_COLUMNS)
+
+
+def _block(title, kind, means, columns):
+    first = next(iter(means.values()))[kind]
+    columns = {key: name for key, name in columns.items() if first.get(key) is not None}
+    if not columns:
+        return
+    yield f"{title:16}" + "".join(f"{name:>12}" for name in columns.values())
+    for who, scores in means.items():
+        cells = (f"{scores[kind][key]:.{2 if key.endswith('db') else 4}f}" for key in columns)
+        yield f"{who:16}" + "".join(f"{cell:>12}" for cell in cells)
