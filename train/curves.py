@@ -1,29 +1,119 @@
-"""Curves of validation scores against steps, one line a task."""
+"""Curves of runs against the step: losses, PSNR, learning rate, and the scores of each task."""
+
+import json
+from pathlib import Path
 
 from matplotlib.figure import Figure
 
-LABELS = {"psnr_rgb_db": "PSNR, RGB, dB", "ssim_rgb": "SSIM, RGB", "lpips": "LPIPS (lower: better)"}
+LABELS = {
+    "loss": "loss",
+    "psnr_rgb_db": "PSNR, RGB, dB",
+    "learning_rate": "learning rate",
+    "ssim_rgb": "SSIM, RGB",
+    "lpips": "LPIPS (lower: better)",
+}
+"""What is drawn, in this order, before anything else."""
+
+_NOT_DRAWN = {"step", "session_s", "skipped_steps"}
+_COLUMNS = 3
+_STYLES = ("-", "--", ":", "-.")
+_MOST_INSIDE = 4  # entries of a legend; longer ones stand beside their panel
+_MOST_MARKED = 50  # points of a line; more are a line without marks
 
 
-def draw_curves(lines, png):
-    """Draw the per-task scores of a run.
+def read_metrics(directory):
+    """Return the lines of ``metrics.jsonl`` as dicts; [] if there is no such file.
+
+    A last line that is not finished is left out: it is being written, or its writer was killed.
+
+    Raises:
+        ValueError: Another line is no JSON.
+    """
+    file = Path(directory, "metrics.jsonl")
+    if not file.exists():
+        return []
+    finished = file.read_text().split("\n")[:-1]
+    try:
+        return [json.loads(line) for line in finished]
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{file} has a line that is no JSON: {error}") from error
+
+
+def draw_run(directory):
+    """Draw ``curves.png`` of a run, if its ``metrics.jsonl`` has numbers to draw."""
+    draw_curves({"": read_metrics(directory)}, Path(directory, "curves.png"))
+
+
+def draw_curves(runs, png):
+    """Draw the numbers of one or more runs against the step, a panel a quantity.
+
+    The scores of each task are drawn of a single run only; of several they are too many lines.
 
     Args:
-        lines: Dicts of metrics.jsonl: ``step``, and ``task/metric`` numbers.
-        png: File to write. Nothing is written while there are no such numbers.
+        runs: Name → dicts of metrics.jsonl: ``step``, and numbers.
+        png: File to write.
+
+    Returns:
+        Whether there was anything to draw; if not, nothing is written.
     """
-    names = dict.fromkeys(name for line in lines for name in line if "/" in name)
-    metrics = list(dict.fromkeys(name.split("/")[1] for name in names))
-    if not metrics:
-        return
-    figure = Figure(figsize=(6 * len(metrics), 4), layout="constrained")
-    for axes, metric in zip(
-        figure.subplots(1, len(metrics), squeeze=False)[0], metrics, strict=True
-    ):
-        for name in (name for name in names if name.endswith(f"/{metric}")):
-            points = [(line["step"], line[name]) for line in lines if name in line]
-            axes.plot(*zip(*points, strict=True), marker=".", label=name.split("/")[0])
-        axes.set(xlabel="step", ylabel=LABELS.get(metric, metric))
-        axes.grid(alpha=0.3)
-    axes.legend(fontsize="small")
+    panels = _panels(runs)
+    if not panels:
+        return False
+    rows, columns = -(-len(panels) // _COLUMNS), min(len(panels), _COLUMNS)
+    figure = Figure(figsize=(6 * columns, 4 * rows), layout="constrained")
+    grid = iter(figure.subplots(rows, columns, squeeze=False).flat)
+    for quantity, curves in panels.items():
+        _draw_panel(next(grid), quantity, curves, several=len(runs) > 1)
+    for left_over in grid:
+        left_over.set_axis_off()
     figure.savefig(png, dpi=100)
+    return True
+
+
+def _panels(runs):
+    """Quantity → (run, name of the line) → [(step, value)]."""
+    panels = {}
+    for run, lines in runs.items():
+        for line in lines:
+            for key in line:
+                task, _, metric = key.rpartition("/")
+                if key in _NOT_DRAWN or (task and len(runs) > 1):
+                    continue
+                quantity = "loss" if key.endswith("loss") else metric
+                name = task or (key if quantity == "loss" else "")
+                curves = panels.setdefault(quantity, {})
+                curves.setdefault((run, name), []).append((line["step"], line[key]))
+    order = [*LABELS, *sorted(panels)]
+    return {quantity: panels[quantity] for quantity in sorted(panels, key=order.index)}
+
+
+def _draw_panel(axes, quantity, curves, *, several):
+    runs, names = (list(dict.fromkeys(part)) for part in zip(*curves, strict=True))
+    for (run, name), points in curves.items():
+        style = {"marker": "." if len(points) <= _MOST_MARKED else None}
+        if several:
+            style["color"] = f"C{runs.index(run)}"
+            style["linestyle"] = _STYLES[names.index(name) % len(_STYLES)]
+        elif len(names) > 1 and not name:
+            style["color"] = "black"
+        axes.plot(*zip(*points, strict=True), label=_label(run, name, names), **style)
+    axes.set(xlabel="step", ylabel=LABELS.get(quantity, quantity))
+    axes.grid(alpha=0.3)
+    if quantity == "loss" and _far_apart(curves.values()):
+        axes.set_yscale("log")
+    if len(curves) > _MOST_INSIDE:
+        axes.legend(fontsize="small", loc="upper left", bbox_to_anchor=(1, 1))
+    elif several or len(curves) > 1:
+        axes.legend(fontsize="small")
+
+
+def _far_apart(curves):
+    """Whether values, all positive, are spread over more than a factor of ten: two losses, say."""
+    values = [value for points in curves for _, value in points]
+    return 0 < min(values) < max(values) / 10
+
+
+def _label(run, name, names):
+    if len(names) == 1:
+        return run
+    return ": ".join(part for part in (run, name or "mean of the tasks") if part)
