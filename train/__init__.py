@@ -6,23 +6,31 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from train.esrgan import EsrganGeneratorTrainer, EsrganTrainer
     from train.foundation import FoundationTrainer, fine_tune
+    from train.options import TrainerOptions
     from train.recipes import EdsrTrainer, SrganGeneratorTrainer, SrganTrainer, WdsrTrainer
     from train.trainer import Trainer
 
 __all__ = [
     "EdsrTrainer",
+    "EsrganGeneratorTrainer",
+    "EsrganTrainer",
     "FoundationTrainer",
     "SrganGeneratorTrainer",
     "SrganTrainer",
     "Trainer",
+    "TrainerOptions",
     "WdsrTrainer",
     "fine_tune",
 ]
 
 _HOMES = {
+    "EsrganGeneratorTrainer": "train.esrgan",
+    "EsrganTrainer": "train.esrgan",
     "FoundationTrainer": "train.foundation",
     "Trainer": "train.trainer",
+    "TrainerOptions": "train.options",
     "fine_tune": "train.foundation",
 }
 

@@ -2,15 +2,20 @@
 
 import argparse
 import functools
-import json
 import signal
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
 from infer.commands import load_tensorflow
 from train import restoration
+from train.arguments import (
+    add_rate_options,
+    add_run_options,
+    learning_rate,
+    prepare,
+    trainer_options,
+)
 
 NETWORKS = {
     "edsr": "EDSR, pixel loss",
@@ -31,7 +36,9 @@ def parser():
     for name, what in NETWORKS.items():
         command = commands.add_parser(name, help=what, description=what)
         _add_data_options(command)
-        _add_run_options(command)
+        _add_length_options(command)
+        add_rate_options(command, "trapezoid")
+        add_run_options(command)
         if name == "srgan":
             _add_gan_options(command)
         else:
@@ -54,25 +61,11 @@ def _add_data_options(command):
     group.add_argument("--strict", action="store_true", help="stop at an unreadable picture")
 
 
-def _add_run_options(command):
-    group = command.add_argument_group("run")
+def _add_length_options(command):
+    group = command.add_argument_group("length")
     group.add_argument("--steps", type=int, required=True, help="updates in all")
     group.add_argument("--batch-size", type=int, default=16, help="pairs a step (default 16)")
-    group.add_argument("--learning-rate", type=float, help="constant rate; the paper's by default")
-    group.add_argument(
-        "--fall-steps",
-        type=int,
-        default=0,
-        help="with --learning-rate: bring it to zero over the last steps",
-    )
-    group.add_argument("--seed", type=int, default=0, help="of weights and batches (default 0)")
-    group.add_argument("--evaluate-every", type=int, default=1000, metavar="N", help="default 1000")
-    group.add_argument("--checkpoint-dir", help="folder of the run (default .ckpt/OUT)")
     group.add_argument("--start-from", metavar="FILE", help="weights a new run begins with")
-    group.add_argument(
-        "--deterministic", action="store_true", help="bit for bit repeatable on a GPU too; slower"
-    )
-    group.add_argument("--out", required=True, metavar="FILE.weights.h5", help="trained weights")
 
 
 def _add_network_options(command, name):
@@ -110,12 +103,10 @@ def main(arguments=None):
 def train(options):
     """Train what the options say and write the weights."""
     load_tensorflow()
-    _make_repeatable(options)
+    strategy = prepare(options)
     _check_writable(options.out)
-    directory = Path(options.checkpoint_dir or Path(".ckpt", Path(options.out).name.split(".")[0]))
-    directory.mkdir(parents=True, exist_ok=True)
-    trainer = _trainer(options, directory)
-    (directory / "run.json").write_text(json.dumps(_facts(options), indent=1))
+    with strategy.scope():
+        trainer = _trainer(options, restoration.directory_of(options), strategy)
     train_ds = _source(options, options.hr, options.lr).dataset(
         options.batch_size, hr_crop_px=options.hr_crop_px, seed=options.seed
     )
@@ -123,35 +114,47 @@ def train(options):
     if options.valid_hr:
         valid_ds = _source(options, options.valid_hr, options.valid_lr).dataset(1, 1, False)
     trainer.train(train_ds, valid_ds, options.steps, options.evaluate_every)
+    _write_weights(trainer, options)
+
+
+def _write_weights(trainer, options):
+    """Write the best weights of a run, and what they were trained with."""
+    from model.weight_file import write_note
+
     trainer.restore()
+    if not trainer.is_chief:
+        return
     trainer.model.save_weights(options.out)
-    _note(options)
+    write_note(options.out, {"training": _training_note(options)})
     print(f"wrote {options.out}")
+
+
+def _training_note(options):
+    """What was asked for, without what does not change the weights."""
+    neutral = ("out", "checkpoint_dir", "caches_dir", "evaluate_every", "allow_changes", "strict")
+    given = {name: value for name, value in vars(options).items() if name not in neutral}
+    return {name: value for name, value in given.items() if value not in (None, False)}
 
 
 def train_restoration(options):
     """Run one of `restoration.COMMANDS` and write weights, or tables and figures."""
     load_tensorflow()
-    _make_repeatable(options)
+    strategy = prepare(options)
     _check_writable(options.out)
     from data.restoration import RestorationData, parse_mix
     from infer.weights import load_model
-    from model.weight_file import write_note
 
     data = RestorationData(
         options.clean, options.valid_clean, caches_dir=options.caches_dir, seed=options.seed
     )
     metrics = _metrics(options)
-    directory = restoration.directory_of(options)
-    directory.mkdir(parents=True, exist_ok=True)
-    (directory / "run.json").write_text(json.dumps(_facts(options), indent=1))
     if options.network == "foundation":
         parsed = {
             "mix": parse_mix(options.mix),
             "valid_mix": parse_mix(options.valid_mix),
             "real": restoration.parse_real(options.real),
         }
-        trainer = restoration.run_foundation(options, data, parsed, metrics)
+        trainer = restoration.run_foundation(options, data, parsed, metrics, strategy)
     else:
         datasets = functools.partial(
             data.few, crop_px=options.crop_px, batch_size=options.batch_size
@@ -160,10 +163,8 @@ def train_restoration(options):
         if options.network == "study":
             restoration.run_study(options, datasets, load, metrics)
             return
-        trainer = restoration.run_fine_tune(options, datasets, load, metrics)
-    trainer.model.save_weights(options.out)
-    write_note(options.out, {"training": vars(options)})
-    print(f"wrote {options.out}")
+        trainer = restoration.run_fine_tune(options, datasets, load, metrics, strategy)
+    _write_weights(trainer, options)
 
 
 def _metrics(options):
@@ -183,19 +184,6 @@ def _metrics(options):
     return METRICS | {"lpips": distance}
 
 
-def _make_repeatable(options):
-    """Make a run depend on its arguments only, so that a resumed one is equal bit for bit."""
-    import keras
-    import tensorflow as tf
-
-    keras.utils.set_random_seed(options.seed)
-    # Where a tensor has three users, the order in which TensorFlow adds their gradients depends
-    # on which of several operations run at once ends first: run one at a time, on all cores.
-    tf.config.threading.set_inter_op_parallelism_threads(1)
-    if options.deterministic:
-        tf.config.experimental.enable_op_determinism()
-
-
 def _check_writable(out):
     """Raise `OSError` now rather than after days of training."""
     Path(out).parent.mkdir(parents=True, exist_ok=True)
@@ -209,18 +197,23 @@ def _source(options, hr, lr):
     return ImageFolder(hr, lr, options.scale, caches_dir=options.caches_dir, strict=options.strict)
 
 
-def _trainer(options, directory):
+def _trainer(options, directory, strategy):
     import train as trainers
     from infer.weights import load_model
     from model.srgan import discriminator, vgg_22, vgg_54
     from train.losses import vgg_content_loss
 
-    rate = _learning_rate(options)
+    rate, updates = learning_rate(options), trainer_options(options, strategy)
     if options.network == "srgan":
         features = {"VGG54": vgg_54, "VGG22": vgg_22}[options.content]
         content_loss = vgg_content_loss(features(options.vgg_weights or "imagenet"))
         return trainers.SrganTrainer(
-            load_model(options.generator), discriminator(), content_loss, rate, directory
+            load_model(options.generator),
+            discriminator(),
+            content_loss,
+            rate,
+            directory,
+            options=updates,
         )
     model = _network(options)
     if options.start_from:
@@ -231,7 +224,8 @@ def _trainer(options, directory):
         "wdsr-b": trainers.WdsrTrainer,
         "srgan-generator": trainers.SrganGeneratorTrainer,
     }[options.network]
-    return recipe(model, directory, **({} if rate is None else {"learning_rate": rate}))
+    paper = {} if rate is None else {"learning_rate": rate}
+    return recipe(model, directory, options=updates, **paper)
 
 
 def _network(options):
@@ -246,46 +240,6 @@ def _network(options):
         return sr_resnet(**size)
     build = {"edsr": edsr, "wdsr-a": wdsr_a, "wdsr-b": wdsr_b}[options.network]
     return build(options.scale, res_block_scaling=options.res_block_scaling, **size)
-
-
-def _learning_rate(options):
-    from train.recipes import Trapezoid
-
-    if options.learning_rate is None:
-        return None
-    return Trapezoid(options.learning_rate, options.steps, fall_steps=options.fall_steps)
-
-
-def _facts(options):
-    import keras
-    import tensorflow as tf
-
-    commit = subprocess.run(
-        ["git", "rev-parse", "HEAD"],
-        cwd=Path(__file__).parent,
-        capture_output=True,
-        text=True,
-        check=False,
-    ).stdout.strip()
-    versions = {"tensorflow": tf.__version__, "keras": keras.__version__}
-    return {"arguments": vars(options), "versions": versions, "commit": commit}
-
-
-def _note(options):
-    from model.weight_file import write_note
-
-    kept = (
-        "network",
-        "hr",
-        "lr",
-        "steps",
-        "batch_size",
-        "learning_rate",
-        "fall_steps",
-        "hr_crop_px",
-        "seed",
-    )
-    write_note(options.out, {"training": {key: vars(options).get(key) for key in kept}})
 
 
 if __name__ == "__main__":

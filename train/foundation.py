@@ -5,8 +5,8 @@ of the step; so is the learning rate. The trainer therefore resumes exactly in t
 Every task is validated for itself, so that interference between tasks is seen.
 """
 
+import dataclasses
 import functools
-import json
 
 import keras
 import numpy as np
@@ -14,12 +14,14 @@ import tensorflow as tf
 
 from model.metrics import psnr, ssim
 from model.restormer import has_mask, keep_known_pixels, restore
-from train.curves import draw_curves
 from train.losses import l1_loss
-from train.trainer import Trainer, update
+from train.options import TrainerOptions
+from train.schedules import cosine
+from train.trainer import Trainer
 
 ROTATE_EVERY = 250
 STEPS = 50_000
+CLIP_NORM = 0.01
 
 PATCHES = (
     (0, 128, 64),
@@ -59,21 +61,9 @@ def progressive_stages(steps, *, px_factor=1.0, batch_factor=1.0):
     ]
 
 
-def cosine(first, last, steps):
-    """Learning rate that falls from `first` to `last` along half a cosine."""
-    return keras.optimizers.schedules.CosineDecay(first, steps, alpha=last / first)
-
-
-def adamw(learning_rate, model):
-    """Return AdamW with weight decay 1e-4 and the gradient's norm clipped to 0.01.
-
-    Reference: arXiv:2111.09881, section 4; the clipping is that of its published training.
-    """
-    optimizer = keras.optimizers.AdamW(
-        learning_rate, weight_decay=1e-4, epsilon=1e-8, global_clipnorm=0.01
-    )
-    optimizer.build(model.trainable_variables)
-    return optimizer
+def adamw(learning_rate):
+    """Return AdamW with weight decay 1e-4. Reference: arXiv:2111.09881, section 4."""
+    return keras.optimizers.AdamW(learning_rate, weight_decay=1e-4, epsilon=1e-8)
 
 
 def restored(model, damaged, valid_mask):
@@ -120,10 +110,13 @@ class FoundationTrainer(Trainer):
         steps: Updates the default learning rate is made for.
         metrics: Name → function (clean, restored) → (B,), of uint8 batches; must include
             ``psnr_rgb_db``.
+        options: `TrainerOptions`; without a `clip_norm`, the gradient's norm is clipped to 0.01.
         report: Called with one sentence an event.
 
-    Reference: arXiv:2111.09881, section 4.
+    Reference: arXiv:2111.09881, section 4; the clipping is that of its published training.
     """
+
+    optimizer = staticmethod(adamw)
 
     def __init__(
         self,
@@ -133,27 +126,24 @@ class FoundationTrainer(Trainer):
         *,
         steps=STEPS,
         metrics=None,
+        options=None,
         report=print,
     ):
         rate = cosine(3e-4, 1e-6, steps) if learning_rate is None else learning_rate
         self.metrics = dict(metrics or METRICS)
-        self._open_run(checkpoint_dir, report, model=model, optimizer=adamw(rate, model))
-        # one trace for all crops and batches: tracing a full network takes a minute
-        channels = (model.inputs[0].shape[-1], model.outputs[0].shape[-1], 1)
-        batch = [tf.TensorSpec((None, None, None, c), tf.uint8) for c in channels]
-        self._compiled_step = tf.function(self._counted_step, input_signature=batch)
+        options = options or TrainerOptions()
+        if options.clip_norm is None:
+            options = dataclasses.replace(options, clip_norm=CLIP_NORM)
+        super().__init__(model, l1_loss, rate, checkpoint_dir, options=options, report=report)
 
-    def train_step(self, damaged, clean, valid_mask):
-        """Make one update. Takes float32 batches in 0..255 and a mask, 1 = a real pixel."""
+    def losses(self, damaged, clean, valid_mask):
+        """L1 loss of pictures in 0..1. Takes pictures in 0..255 and a mask, 1 = a real pixel."""
         inputs = [damaged, valid_mask] if has_mask(self.model) else damaged
-        with tf.GradientTape() as tape:
-            loss = l1_loss(clean, self.model(inputs, training=True)) / 255
-        update(self.checkpoint.optimizer, tape, loss, self.model)
-        return (loss,)
+        return (self.loss(clean, self.model(inputs, training=True)) / 255,)
 
     def evaluate(self, dataset):
         """Mean of each metric over all pictures of one task; see `mean_scores`."""
-        return mean_scores(functools.partial(restored, self.model), dataset, self.metrics)
+        return mean_scores(functools.partial(restored, self.evaluated), dataset, self.metrics)
 
     def _scores(self, valid_dataset):
         """Each metric of each task, ``task/metric``, and the mean PSNR of the tasks."""
@@ -166,18 +156,13 @@ class FoundationTrainer(Trainer):
         mean = np.mean([scores["psnr_rgb_db"] for scores in by_task.values()])
         return {"psnr_rgb_db": float(mean)} | numbers
 
-    def _evaluate_and_log(self, *arguments):
-        super()._evaluate_and_log(*arguments)
-        lines = (self.directory / "metrics.jsonl").read_text().splitlines()
-        draw_curves([json.loads(line) for line in lines], self.directory / "curves.png")
-
     def _validation_picture(self, valid_dataset):
         """Damaged, restored and clean crop of the first picture of each task, a row a task."""
         rows = []
         for dataset in valid_dataset.values():
             parts = next(iter(dataset))
             damaged, clean, valid = (part[:1, :_PICTURE_PX, :_PICTURE_PX] for part in parts)
-            row = tf.concat([damaged, restored(self.model, damaged, valid), clean], axis=2)[0]
+            row = tf.concat([damaged, restored(self.evaluated, damaged, valid), clean], axis=2)[0]
             missing = [
                 [0, max(n - m, 0)]
                 for n, m in zip((_PICTURE_PX, 3 * _PICTURE_PX), row.shape[:2], strict=True)
@@ -195,9 +180,10 @@ def fine_tune(
     datasets,
     checkpoint_dir,
     valid_size=8,
-    learning_rate=1e-4,
+    learning_rate=None,
     evaluate_every=None,
     metrics=None,
+    options=None,
     report=print,
 ):
     """Train a foundation model further on one task and few pictures.
@@ -210,9 +196,10 @@ def fine_tune(
         datasets: Function (task, train_size, valid_size) → (training batches, validation batches).
         checkpoint_dir: Folder of the run; it resumes.
         valid_size: Number of validation pictures.
-        learning_rate: First rate; falls to 1e-6 by cosine.
+        learning_rate: Number or schedule; by default 1e-4 to 1e-6 by cosine.
         evaluate_every: Updates between evaluations; only at the end by default.
         metrics: As in `FoundationTrainer`.
+        options: As in `FoundationTrainer`.
         report: Called with one sentence an event.
 
     Returns:
@@ -227,8 +214,9 @@ def fine_tune(
     trainer = FoundationTrainer(
         model,
         checkpoint_dir,
-        cosine(learning_rate, 1e-6, steps),
+        cosine(1e-4, 1e-6, steps) if learning_rate is None else learning_rate,
         metrics=metrics,
+        options=options,
         report=report,
     )
     trainer.train(train_dataset, {task: valid_dataset}, steps, evaluate_every or steps)

@@ -1,9 +1,7 @@
 """Adversarial training of two networks in the same loop and the same checkpoint as one."""
 
-import tensorflow as tf
-
 from train.losses import discriminator_loss, generator_loss
-from train.trainer import Trainer, adam, update
+from train.trainer import Trainer
 
 _ADVERSARIAL_WEIGHT = 1e-3  # arXiv:1609.04802, equation 3
 
@@ -17,6 +15,7 @@ class GanTrainer(Trainer):
         content_loss: Function ``(hr, sr) → scalar``.
         learning_rate: Number or Keras schedule, for both optimisers.
         checkpoint_dir: Folder of the run. If it holds checkpoints, training goes on from the last.
+        options: `TrainerOptions`; an average is one of the generator's weights.
         report: Called with one sentence an event.
     """
 
@@ -30,17 +29,12 @@ class GanTrainer(Trainer):
         learning_rate=1e-4,
         checkpoint_dir=".ckpt/gan",
         *,
+        options=None,
         report=print,
     ):
         self.content_loss = content_loss
-        self._open_run(
-            checkpoint_dir,
-            report,
-            model=generator,
-            optimizer=adam(learning_rate, generator),
-            discriminator=discriminator,
-            discriminator_optimizer=adam(learning_rate, discriminator),
-        )
+        networks = {"model": generator, "discriminator": discriminator}
+        self._open_run(networks, learning_rate, checkpoint_dir, options, report)
 
     @property
     def generator(self):
@@ -52,17 +46,11 @@ class GanTrainer(Trainer):
         """The network that judges them."""
         return self.checkpoint.discriminator
 
-    def train_step(self, lr, hr):
-        """Update both networks once, each on the other's state before the step."""
-        with tf.GradientTape() as generator_tape, tf.GradientTape() as discriminator_tape:
-            sr = self.generator(lr, training=True)
-            hr_probability = self.discriminator(hr, training=True)
-            sr_probability = self.discriminator(sr, training=True)
-            adversarial = generator_loss(sr_probability)
-            perceptual = self.content_loss(hr, sr) + _ADVERSARIAL_WEIGHT * adversarial
-            against = discriminator_loss(hr_probability, sr_probability)
-        update(self.checkpoint.optimizer, generator_tape, perceptual, self.generator)
-        update(
-            self.checkpoint.discriminator_optimizer, discriminator_tape, against, self.discriminator
-        )
-        return perceptual, against
+    def losses(self, lr, hr):
+        """What each network minimises; both are updated from the other's state before the step."""
+        sr = self.generator(lr, training=True)
+        hr_probability = self.discriminator(hr, training=True)
+        sr_probability = self.discriminator(sr, training=True)
+        adversarial = generator_loss(sr_probability)
+        perceptual = self.content_loss(hr, sr) + _ADVERSARIAL_WEIGHT * adversarial
+        return perceptual, discriminator_loss(hr_probability, sr_probability)

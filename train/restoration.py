@@ -6,6 +6,14 @@ know the other rooms.
 
 from pathlib import Path
 
+from train.arguments import (
+    add_rate_options,
+    add_run_options,
+    add_seed_options,
+    learning_rate,
+    trainer_options,
+)
+
 COMMANDS = {
     "foundation": "train one restoration network on several kinds of damage in turn",
     "fine-tune": "train a foundation model further on one task and few pictures",
@@ -16,13 +24,17 @@ COMMANDS = {
 def add_options(command, name):
     """Add the options of one of `COMMANDS`."""
     _add_data_options(command)
-    run = command.add_argument_group("run")
-    run.add_argument("--seed", type=int, default=0, help="of weights and batches (default 0)")
-    run.add_argument("--deterministic", action="store_true", help="repeatable on a GPU too; slower")
-    run.add_argument(
+    group = command.add_argument_group(name)
+    {"foundation": _add_foundation, "fine-tune": _add_fine_tune, "study": _add_study}[name](group)
+    group.add_argument(
         "--lpips", metavar="NAME_OR_FILE", help="also measure LPIPS, for example by lpips-squeeze"
     )
-    {"foundation": _add_foundation, "fine-tune": _add_fine_tune, "study": _add_study}[name](run)
+    if name == "study":
+        add_seed_options(group)
+        command.set_defaults(strategy=None)
+    else:
+        add_rate_options(command, "cosine")
+        add_run_options(command)
 
 
 def _add_data_options(command):
@@ -32,13 +44,6 @@ def _add_data_options(command):
         "--valid-clean", nargs="+", required=True, metavar="DIR", help="others, to validate on"
     )
     group.add_argument("--caches-dir", default=".caches", help="decoded pictures (default .caches)")
-
-
-def _add_out(group, default_every):
-    group.add_argument("--out", required=True, metavar="FILE.weights.h5", help="trained weights")
-    group.add_argument("--checkpoint-dir", help="folder of the run (default .ckpt/OUT)")
-    group.add_argument("--evaluate-every", type=int, default=default_every, metavar="N")
-    group.add_argument("--learning-rate", type=float, help="first rate; falls by cosine to 1e-6")
 
 
 def _add_foundation(group):
@@ -57,7 +62,6 @@ def _add_foundation(group):
     group.add_argument("--px-factor", type=float, default=1.0, help="on the paper's crops")
     group.add_argument("--batch-factor", type=float, default=1.0, help="on the paper's batches")
     group.add_argument("--start-from", metavar="FILE", help="weights a new run begins with")
-    _add_out(group, 1000)
 
 
 def _add_few(group):
@@ -72,7 +76,6 @@ def _add_fine_tune(group):
     group.add_argument("--train-size", type=int, default=40, help="pictures (default 40)")
     group.add_argument("--valid-size", type=int, default=8, help="pictures (default 8)")
     group.add_argument("--steps", type=int, default=800, help="updates (default 800)")
-    _add_out(group, 100)
 
 
 def _add_study(group):
@@ -102,7 +105,7 @@ def parse_real(words):
     return dict(word.split("=", 1) for word in words)
 
 
-def run_foundation(options, data, parsed, metrics):
+def run_foundation(options, data, parsed, metrics, strategy):
     """Train a foundation model and return its trainer.
 
     Args:
@@ -110,20 +113,26 @@ def run_foundation(options, data, parsed, metrics):
         data: What makes data sets, with ``foundation(stages, …)``.
         parsed: ``mix``, ``valid_mix`` and ``real`` as `data` takes them.
         metrics: See `train.foundation.FoundationTrainer`.
+        strategy: `tf.distribute.Strategy`.
     """
-    from train.foundation import FoundationTrainer, cosine, progressive_stages
+    from train.foundation import FoundationTrainer, progressive_stages
 
-    model = _network(options)
-    if options.start_from:
-        model.load_weights(options.start_from)
-    rate = options.learning_rate and cosine(options.learning_rate, 1e-6, options.steps)
     stages = progressive_stages(
         options.steps, px_factor=options.px_factor, batch_factor=options.batch_factor
     )
     train_ds, valid_ds = data.foundation(stages, every=options.rotate_every, **parsed)
-    trainer = FoundationTrainer(
-        model, directory_of(options), rate, steps=options.steps, metrics=metrics
-    )
+    with strategy.scope():
+        model = _network(options)
+        if options.start_from:
+            model.load_weights(options.start_from)
+        trainer = FoundationTrainer(
+            model,
+            directory_of(options),
+            learning_rate(options),
+            steps=options.steps,
+            metrics=metrics,
+            options=trainer_options(options, strategy),
+        )
     trainer.train(train_ds, valid_ds, options.steps, options.evaluate_every)
     return trainer
 
@@ -138,21 +147,24 @@ def _network(options):
     return restormer(**model.built_by.arguments | changes) if changes else model
 
 
-def run_fine_tune(options, datasets, load_model, metrics):
+def run_fine_tune(options, datasets, load_model, metrics, strategy):
     """Fine-tune a foundation model and return its trainer."""
     from train.foundation import fine_tune
 
+    with strategy.scope():
+        model = load_model()
     return fine_tune(
-        load_model(),
+        model,
         options.task,
         options.train_size,
         options.steps,
         datasets=datasets,
         checkpoint_dir=directory_of(options),
         valid_size=options.valid_size,
-        learning_rate=options.learning_rate or 1e-4,
+        learning_rate=learning_rate(options),
         evaluate_every=options.evaluate_every,
         metrics=metrics,
+        options=trainer_options(options, strategy),
     )
 
 

@@ -1,11 +1,17 @@
-"""What a run leaves for people: a progress bar, metrics.jsonl, TensorBoard, pictures."""
+"""What a run leaves for people: a progress bar, metrics.jsonl, TensorBoard, pictures, curves."""
 
 import json
+import tempfile
 import time
+from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
+
+from train.curves import draw_run
+
+_DRAW_EVERY_S = 60
 
 
 class RunLog:
@@ -18,29 +24,43 @@ class RunLog:
         directory: Folder of the run.
         step: Step the session begins at.
         steps: Step it ends at.
+        writes: False: everything goes to a folder that is thrown away, and no bar is shown.
     """
 
-    def __init__(self, directory, step, steps):
-        self._directory = directory
+    def __init__(self, directory, step, steps, *, writes=True):
+        self._thrown_away = None if writes else tempfile.TemporaryDirectory()
+        self._directory = directory = directory if writes else Path(self._thrown_away.name)
         (directory / "pictures").mkdir(parents=True, exist_ok=True)
         _drop_lines_after(directory / "metrics.jsonl", step)
-        self._bar = tqdm(total=steps, initial=step, unit="step", disable=None, dynamic_ncols=True)
+        self._bar = tqdm(
+            total=steps,
+            initial=step,
+            unit="step",
+            disable=None if writes else True,  # None: shown on a terminal only
+            dynamic_ncols=True,
+        )
         self._board = tf.summary.create_file_writer(str(directory / "tensorboard"))
-        self._started_at = time.monotonic()
+        self._started_at = self._drawn_at = time.monotonic()
 
     def __enter__(self):
         return self
 
     def __exit__(self, *_):
+        draw_run(self._directory)
         self._bar.close()
         self._board.close()
 
-    def advance(self, losses):
-        """Move the bar by one step and show its losses, a dict of numbers."""
+    def advance(self, count, losses):
+        """Move the bar by `count` steps and show the losses, a dict of numbers."""
         self._bar.set_postfix(
             {name: f"{value:.4g}" for name, value in losses.items()}, refresh=False
         )
-        self._bar.update()
+        self._bar.update(count)
+
+    def go_back_to(self, step):
+        """Forget what came after a step."""
+        self._bar.n = step
+        _drop_lines_after(self._directory / "metrics.jsonl", step)
 
     def numbers(self, step, numbers):
         """Write a dict of numbers to metrics.jsonl and TensorBoard."""
@@ -50,6 +70,9 @@ class RunLog:
         with self._board.as_default(step):
             for name, value in numbers.items():
                 tf.summary.scalar(name, value)
+        if time.monotonic() - self._drawn_at > _DRAW_EVERY_S:
+            draw_run(self._directory)
+            self._drawn_at = time.monotonic()
 
     def picture(self, step, picture):
         """Write an (H, W, 3) uint8 picture to pictures/ and TensorBoard."""

@@ -1,11 +1,12 @@
 """One training loop for every network: exact resume, evaluation, checkpoints, logs.
 
-All that a run needs to go on lives in one `tf.train.Checkpoint`: step, best value, networks and
-optimisers. Batches are found by step number (`data.pairs.SeekableDataset`), so a run killed at any
-moment and started again ends with the same weights, bit for bit, as one never interrupted.
-``last/`` is what training goes on from; ``best/`` is what scored highest.
+All that a run needs to go on lives in one `tf.train.Checkpoint`: step, best value, networks,
+averages and optimisers. Batches are found by step number (`data.pairs.SeekableDataset`), so a run
+killed at any moment and started again ends with the same weights, bit for bit, as one never
+interrupted. ``last/`` is what training goes on from; ``best/`` is what scored highest.
 """
 
+import dataclasses
 import time
 from pathlib import Path
 
@@ -14,10 +15,18 @@ import numpy as np
 import tensorflow as tf
 
 from model import evaluate, resolve_single
+from train.batches import distributed
+from train.checkpoints import Checkpoints
 from train.losses import l1_loss
+from train.options import TrainerOptions, is_chief
+from train.run_facts import RunFacts, data_facts, recipe_facts
 from train.run_log import RunLog
+from train.schedules import Reduced
+from train.updates import Updates, counter
 
 _PICTURE_PX = 96  # LR side of the validation crop drawn at each evaluation
+_LEAST_RATE_FACTOR = 1 / 64  # a run that still fails with this share of its rate stops
+_LOST_PEERS = (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.DeadlineExceededError)
 
 
 class Trainer:
@@ -25,38 +34,90 @@ class Trainer:
 
     Args:
         model: The network; its weights are trained in place.
-        loss: Function ``(hr, sr) → scalar``, both float32 in 0..255.
+        loss: Function ``(hr, sr) → scalar``, both float32 in 0..255, a mean over the batch; of
+            TensorFlow operations only, as it is not rewritten by autograph.
         learning_rate: Number, or Keras schedule of the step.
         checkpoint_dir: Folder of the run. If it holds checkpoints, training goes on from the last.
+        options: `TrainerOptions`: averages, clipping, precision, machines, …
         report: Called with one sentence at each evaluation and event.
 
     Raises:
-        ValueError: The folder holds checkpoints of another network.
+        ValueError: The folder holds checkpoints of another network or recipe.
+        OSError: The folder cannot be written to.
     """
 
     loss_names = ("loss",)
+    """What `losses` returns; the first is minimised by the first network, and so on."""
+
+    optimizer = staticmethod(keras.optimizers.Adam)
+    """Function of a learning rate → Keras optimiser."""
 
     def __init__(
-        self, model, loss=l1_loss, learning_rate=1e-4, checkpoint_dir=".ckpt/edsr", *, report=print
+        self,
+        model,
+        loss=l1_loss,
+        learning_rate=1e-4,
+        checkpoint_dir=".ckpt/edsr",
+        *,
+        options=None,
+        report=print,
     ):
         self.loss = loss
-        optimizer = adam(learning_rate, model)
-        self._open_run(checkpoint_dir, report, model=model, optimizer=optimizer)
+        self._open_run({"model": model}, learning_rate, checkpoint_dir, options, report)
 
-    def _open_run(self, checkpoint_dir, report, **state):
-        """Put `state`, step and best value in one checkpoint, and go on from the last one."""
-        self.directory = Path(checkpoint_dir)
-        self.report = report
-        self.checkpoint = tf.train.Checkpoint(
-            step=tf.Variable(0, dtype=tf.int64),
-            best_psnr=tf.Variable(-np.inf),
-            loss_sums=tf.Variable(tf.zeros(len(self.loss_names))),  # since the last evaluation
-            **state,
+    def losses(self, lr, hr):
+        """The losses of one batch, float32 in 0..255: one scalar for each of `loss_names`."""
+        return (self.loss(hr, self.model(lr, training=True)),)
+
+    def _open_run(self, networks, learning_rate, checkpoint_dir, options, report):
+        """Put networks, optimisers and counters in one checkpoint, and go on from the last one.
+
+        The first network makes pictures; the optimiser of "model" is called "optimizer", that of
+        any other one NAME_optimizer.
+        """
+        self.directory, self.report = Path(checkpoint_dir), report
+        self.options = options or TrainerOptions()
+        self.strategy = self.options.strategy or tf.distribute.get_strategy()
+        _check_scope(self.strategy, networks)
+        self.is_chief = is_chief(self.strategy)
+        with self.strategy.scope():
+            optimizers = self._make(networks, learning_rate)
+        self._recipe = recipe_facts(self, networks.values(), learning_rate)
+        self._facts = RunFacts(self.directory)
+        self._checkpoints = Checkpoints(
+            self.checkpoint, optimizers, self.directory, self._say, writes=self.is_chief
         )
-        self._last = tf.train.CheckpointManager(self.checkpoint, self.directory / "last", 2)
-        self._best = tf.train.CheckpointManager(self.checkpoint, self.directory / "best", 1)
-        self._compiled_step = tf.function(self._counted_step, reduce_retracing=True)
-        self._load(self._last.latest_checkpoint)
+        self._check_facts("recipe", self._recipe)
+        self._checkpoints.restore_last()
+
+    def _make(self, networks, learning_rate):
+        """Make the checkpoint and what is in it; returns name of optimiser → network."""
+        self._rate_factor = counter(1.0)
+        rate = Reduced(learning_rate, self._rate_factor)
+        optimizers = {}
+        for name, network in networks.items():
+            optimizer = self.optimizer(rate)
+            optimizer.build(network.trainable_variables)
+            optimizers["optimizer" if name == "model" else f"{name}_optimizer"] = optimizer
+        model = networks["model"]
+        average = {"average": _copy_of(model)} if self.options.ema_decay else {}
+        self._updates = Updates(
+            lambda *batch: self.losses(*batch),
+            len(self.loss_names),
+            list(zip(networks.values(), optimizers.values(), strict=True)),
+            average.get("average"),
+            self.options,
+            self.strategy,
+        )
+        self.checkpoint = tf.train.Checkpoint(
+            best_psnr=counter(-np.inf),
+            rate_factor=self._rate_factor,
+            **networks,
+            **optimizers,
+            **average,
+            **self._updates.state,
+        )
+        return dict(zip(optimizers, networks.values(), strict=True))
 
     @property
     def model(self):
@@ -64,8 +125,13 @@ class Trainer:
         return self.checkpoint.model
 
     @property
+    def evaluated(self):
+        """The network that is evaluated: the average of the weights, where there is one."""
+        return getattr(self.checkpoint, "average", self.model)
+
+    @property
     def step(self):
-        """Number of updates made so far."""
+        """Number of updates made so far, those skipped included."""
         return int(self.checkpoint.step.numpy())
 
     def train(
@@ -81,8 +147,9 @@ class Trainer:
         """Train until `steps` updates have been made in all, those of earlier sessions included.
 
         Args:
-            train_dataset: Endless batches ``(lr, hr)``. A `SeekableDataset` begins at the right
-                batch at once; any other data set is skipped forward, which takes its time.
+            train_dataset: Endless batches ``(lr, hr)``, global ones where there are several
+                replicas. A `SeekableDataset` begins at the right batch at once, and each replica
+                loads its own rows of it; any other data set is skipped forward and cut.
             valid_dataset: Batches to evaluate on, or None.
             steps: Updates in all.
             evaluate_every: Updates between evaluations; each is followed by a checkpoint.
@@ -90,85 +157,124 @@ class Trainer:
             checkpoint_every_s: Most seconds between checkpoints in ``last/``.
 
         Raises:
-            FloatingPointError: The loss is not finite; the last checkpoint is from before.
+            FloatingPointError: Too many steps in a row were not finite.
+            ValueError: The data are not those the run was begun with.
+            OSError: A checkpoint cannot be written, or another worker has stopped.
         """
-        self._load(self._last.latest_checkpoint)
-        saved_at = time.monotonic()
-        with RunLog(self.directory, self.step, steps) as log:
+        goes_on = self._checkpoints.restore_last()
+        data = data_facts(train_dataset)
+        self._check_facts("data", data)
+        if self.is_chief:
+            self._facts.write(self._recipe, data, goes_on=goes_on)
+        plan = _Plan(steps, evaluate_every, save_best_only, checkpoint_every_s)
+        with RunLog(self.directory, self.step, steps, writes=self.is_chief) as log:
             try:
-                for batch in _remaining(train_dataset, self.step, steps):
-                    log.advance(self._update(*batch))
-                    due = self.step % evaluate_every == 0 or self.step == steps
-                    if due:
-                        self._evaluate_and_log(log, valid_dataset, evaluate_every, save_best_only)
-                    if due or time.monotonic() - saved_at > checkpoint_every_s:
-                        self._last.save(self.step)
-                        saved_at = time.monotonic()
+                self._train(log, train_dataset, valid_dataset, plan)
             except KeyboardInterrupt:
-                self._last.save(self.step)
-                self.report(f"interrupted at step {self.step}; the same command goes on from there")
+                self._checkpoints.save_last(self.step)
+                self._say(f"interrupted at step {self.step}; the same command goes on from there")
                 raise
-        if self.step < steps:
-            self._last.save(self.step)
-            self.report(f"the training data ended at step {self.step} of {steps}")
+            except _LOST_PEERS as error:
+                raise OSError(
+                    f"another worker stopped after step {self.step}; start all of them again with "
+                    f"the same command: they go on from {self._checkpoints.newest()}"
+                ) from error
 
-    def train_step(self, lr, hr):
-        """Make one update. Takes float32 batches in 0..255, returns one loss per `loss_names`."""
-        with tf.GradientTape() as tape:
-            loss = self.loss(hr, self.model(lr, training=True))
-        update(self.checkpoint.optimizer, tape, loss, self.model)
-        return (loss,)
+    def _train(self, log, train_dataset, valid_dataset, plan):
+        saved_at = time.monotonic()
+        batches = iter(distributed(train_dataset, self.step, self.strategy))
+        while self.step < plan.steps:
+            count = min(self.options.steps_per_call, plan.until_event(self.step))
+            try:
+                losses = self._updates.run(batches, tf.constant(count, tf.int64))
+            except (StopIteration, tf.errors.OutOfRangeError):
+                self._checkpoints.save_last(self.step)
+                self._say(f"the training data ended at step {self.step} of {plan.steps}")
+                return
+            log.advance(count, dict(zip(self.loss_names, losses.numpy().tolist(), strict=True)))
+            if int(self.checkpoint.skipped_in_a_row) >= self.options.max_bad_steps:
+                self._stop_or_go_back()
+                batches = iter(distributed(train_dataset, self.step, self.strategy))
+                log.go_back_to(self.step)
+                continue
+            due = plan.until_event(self.step - 1) == 1
+            if due:
+                self._evaluate_and_log(log, valid_dataset, plan)
+            if due or time.monotonic() - saved_at > plan.checkpoint_every_s:
+                self._checkpoints.save_last(self.step)
+                saved_at = time.monotonic()
+
+    def train_step(self, *batch):
+        """Make one update with one batch. Returns one loss for each of `loss_names`."""
+        return tuple(self._updates.update(batch))
 
     def evaluate(self, dataset):
         """Mean PSNR of the network, scalar tensor in dB: RGB, rounded pictures, no border cut."""
-        return evaluate(self.model, dataset)
+        return evaluate(self.evaluated, dataset)
 
     def restore(self):
-        """Load the best checkpoint if `train` kept one, else the last."""
-        self._load(self._best.latest_checkpoint or self._last.latest_checkpoint)
+        """Load the best checkpoint if `train` kept one, else the last.
 
-    def _load(self, path):
-        if not path:
-            return
-        try:
-            self.checkpoint.restore(path).assert_consumed()
-        except (AssertionError, ValueError) as error:
-            raise ValueError(
-                f"{path} was written by a run with another network or optimiser; give another "
-                f"checkpoint_dir, or remove {self.directory} to begin anew"
-            ) from error
-        self.report(f"restored {path}, step {self.step}")
+        Where an average of the weights is kept, `model` then has the average.
+        """
+        self._checkpoints.restore_best()
+        if self.evaluated is not self.model:
+            self.model.set_weights(self.evaluated.get_weights())
 
-    def _counted_step(self, *batch):
-        losses = tf.stack(self.train_step(*(tf.cast(part, tf.float32) for part in batch)))
-        self.checkpoint.step.assign_add(1)
-        self.checkpoint.loss_sums.assign_add(losses)
-        return losses
+    def _say(self, sentence):
+        if self.is_chief:
+            self.report(sentence)
 
-    def _update(self, *batch):
-        losses = self._compiled_step(*batch).numpy()
-        if not np.isfinite(losses).all():
+    def _check_facts(self, name, now):
+        self._facts.check(
+            name,
+            now,
+            goes_on=self._checkpoints.newest() is not None,
+            allow_changes=self.options.allow_changes,
+            report=self._say,
+        )
+
+    def _stop_or_go_back(self):
+        """Stop after too many bad steps, or load the last checkpoint and halve the rate."""
+        bad, step = int(self.checkpoint.skipped_in_a_row), self.step
+        sentence = f"{bad} steps in a row up to step {step} had losses or gradients not finite"
+        last = self._checkpoints.newest()
+        if self.options.after_bad_steps == "stop":
             raise FloatingPointError(
-                f"loss is {losses} at step {self.step}; the last good checkpoint is "
-                f"{self._last.latest_checkpoint}: go on from it with a lower learning rate"
+                f"{sentence}; the last good checkpoint is {last}: go on from it with a lower "
+                "learning rate, or with after_bad_steps='rollback'"
             )
-        return dict(zip(self.loss_names, losses.tolist(), strict=True))
+        if not self._checkpoints.restore_last():
+            raise FloatingPointError(f"{sentence}, and there is no checkpoint to go back to")
+        self._rate_factor.assign(self._rate_factor / 2)
+        self.checkpoint.skipped_in_a_row.assign(0)
+        if self._rate_factor < _LEAST_RATE_FACTOR:
+            raise FloatingPointError(f"{sentence}, at 1/64 of the learning rate too")
+        self._checkpoints.save_last(self.step)
+        factor = float(self._rate_factor)
+        self._say(f"{sentence}: back at step {self.step}, with {factor:g} of the learning rate")
 
-    def _evaluate_and_log(self, log, valid_dataset, evaluate_every, save_best_only):
-        count = (self.step - 1) % evaluate_every + 1
-        means = (self.checkpoint.loss_sums / count).numpy().tolist()
-        if count == evaluate_every:
-            self.checkpoint.loss_sums.assign(tf.zeros_like(self.checkpoint.loss_sums))
-        numbers = dict(zip(self.loss_names, means, strict=True))
+    def _evaluate_and_log(self, log, valid_dataset, plan):
+        numbers = self._mean_losses(plan)
         numbers["learning_rate"] = float(self.checkpoint.optimizer.learning_rate)
+        numbers["skipped_steps"] = int(self.checkpoint.skipped_steps)
         if valid_dataset is not None:
             numbers |= self._scores(valid_dataset)
             log.picture(self.step, self._validation_picture(valid_dataset))
-            if save_best_only and numbers["psnr_rgb_db"] > self.checkpoint.best_psnr:
+            if plan.save_best_only and numbers["psnr_rgb_db"] > self.checkpoint.best_psnr:
                 self.checkpoint.best_psnr.assign(numbers["psnr_rgb_db"])
-                self._best.save(self.step)
+                self._checkpoints.save_best(self.step)
         log.numbers(self.step, numbers)
-        self.report(f"step {self.step}: " + ", ".join(f"{k} {v:.5g}" for k, v in numbers.items()))
+        self._say(f"step {self.step}: " + ", ".join(f"{k} {v:.5g}" for k, v in numbers.items()))
+
+    def _mean_losses(self, plan):
+        """Mean of each loss since the last evaluation; begun anew if this is a regular one."""
+        sums, count = self.checkpoint.loss_sums, self.checkpoint.loss_count
+        means = tf.math.divide_no_nan(sums, count).numpy().tolist()
+        if self.step % plan.evaluate_every == 0:
+            sums.assign(tf.zeros_like(sums))
+            count.assign(0)
+        return dict(zip(self.loss_names, means, strict=True))
 
     def _scores(self, valid_dataset):
         """Numbers to log at an evaluation; the highest ``psnr_rgb_db`` is the best."""
@@ -180,29 +286,39 @@ class Trainer:
         scale = hr.shape[0] // lr.shape[0]
         lr = _middle(lr, _PICTURE_PX)
         enlarged = tf.repeat(tf.repeat(lr, scale, axis=0), scale, axis=1)
-        sr = resolve_single(self.model, lr)
-        return tf.concat(
-            [tf.cast(enlarged, tf.uint8), sr, _middle(hr, _PICTURE_PX * scale)], axis=1
-        )
+        sr = resolve_single(self.evaluated, lr)
+        row = [enlarged, sr, _middle(hr, _PICTURE_PX * scale)]
+        return tf.concat([tf.cast(picture, tf.uint8) for picture in row], axis=1)
 
 
-def adam(learning_rate, model, **moments):
-    """Return a built Adam, so that a checkpoint can hold its slots before the first step."""
-    optimizer = keras.optimizers.Adam(learning_rate, **moments)
-    optimizer.build(model.trainable_variables)
-    return optimizer
+@dataclasses.dataclass(frozen=True)
+class _Plan:
+    """When what happens in one call of `Trainer.train`; see there."""
+
+    steps: int
+    evaluate_every: int
+    save_best_only: bool
+    checkpoint_every_s: float
+
+    def until_event(self, step):
+        """Updates from `step` to the next evaluation or the end."""
+        return min(self.evaluate_every - step % self.evaluate_every, self.steps - step)
 
 
-def update(optimizer, tape, loss, model):
-    """Move `model` one step down the gradient of `loss`."""
-    variables = model.trainable_variables
-    optimizer.apply(tape.gradient(loss, variables), variables)
+def _copy_of(model):
+    copy = model.__class__.from_config(model.get_config())
+    copy.set_weights(model.get_weights())
+    return copy
 
 
-def _remaining(dataset, step, steps):
-    """The batches of steps `step` to `steps`."""
-    start_at = getattr(dataset, "start_at", dataset.skip)
-    return start_at(step).take(max(steps - step, 0))
+def _check_scope(strategy, networks):
+    for network in networks.values():
+        created = strategy.extended.variable_created_in_scope
+        if not all(created(variable.value) for variable in network.variables):
+            raise ValueError(
+                f"{network.name} was built outside the strategy: build it inside "
+                "`with strategy.scope():`"
+            )
 
 
 def _middle(picture, px):

@@ -1,0 +1,50 @@
+"""Batches for one or many replicas, from any step on."""
+
+import tensorflow as tf
+
+
+def distributed(dataset, step, strategy):
+    """Batches of a data set from `step` on, each replica having its rows of the global batch.
+
+    Args:
+        dataset: Batches, tuples of tensors. With ``start_at(step, part)``, as
+            `data.pairs.SeekableDataset` has it, each replica's rows are loaded by themselves;
+            other data sets are skipped forward and cut.
+        step: Batches to leave out.
+        strategy: `tf.distribute.Strategy`.
+
+    Returns:
+        What `strategy.distribute_datasets_from_function` gives.
+    """
+
+    def of_worker(context):
+        count = context.num_replicas_in_sync
+        local = count // context.num_input_pipelines
+        first = context.input_pipeline_id * local
+        parts = [_part(dataset, step, (first + i, count)) for i in range(local)]
+        if len(parts) == 1:
+            return parts[0]
+        turns = tf.data.Dataset.range(local).repeat()
+        return tf.data.Dataset.choose_from_datasets([_any_size(part) for part in parts], turns)
+
+    return strategy.distribute_datasets_from_function(of_worker)
+
+
+def _part(dataset, step, part):
+    if hasattr(dataset, "start_at"):
+        return dataset.start_at(step, part)
+    batches = dataset.skip(step)
+    index, count = part
+    if count == 1:
+        return batches
+    return batches.map(lambda *batch: tuple(_rows(tensor, index, count) for tensor in batch))
+
+
+def _rows(tensor, index, count):
+    size = tf.shape(tensor)[0]
+    return tensor[size * index // count : size * (index + 1) // count]
+
+
+def _any_size(batches):
+    """The same batches, with a size that is not known beforehand: parts may be uneven."""
+    return batches.map(lambda *batch: tuple(tensor[: tf.shape(tensor)[0]] for tensor in batch))
