@@ -30,11 +30,10 @@ class Paths(Sequence[Path]):
     """
 
     def __init__(self, paths: Iterable[str | os.PathLike[str]]):
-        text, self._ends = bytearray(), array.array("q", [0])
+        self._text, self._ends = bytearray(), array.array("q", [0])
         for path in paths:
-            text += os.fsencode(path)
-            self._ends.append(len(text))
-        self._text = bytes(text)
+            self._text += os.fsencode(path)
+            self._ends.append(len(self._text))
 
     def __len__(self):
         return len(self._ends) - 1
@@ -43,7 +42,8 @@ class Paths(Sequence[Path]):
         if isinstance(number, slice):
             return Paths(self[i] for i in range(*number.indices(len(self))))
         number = range(len(self))[number]
-        return Path(os.fsdecode(self._text[self._ends[number] : self._ends[number + 1]]))
+        encoded = self._text[self._ends[number] : self._ends[number + 1]]
+        return Path(os.fsdecode(bytes(encoded)))
 
 
 @dataclass(frozen=True)

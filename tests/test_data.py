@@ -18,8 +18,6 @@ from data.__main__ import main
 from data.degrade import imresize
 from data.div2k import fetch
 from data.pairs import CropSampler, PairSource, SeekableDataset, contact_sheet, dihedral
-from data.picture_files import files_source, picture_files
-from data.store import open_store
 
 
 def save(path, pixels):
@@ -34,80 +32,6 @@ def read(path):
 @pytest.fixture
 def folder(hr_dir, tmp_path):
     return ImageFolder(hr_dir, scale=4, caches_dir=tmp_path / "caches")
-
-
-# --- store -------------------------------------------------------------------------------------
-
-
-def test_store_gives_the_pictures_back(hr_dir, tmp_path):
-    files = picture_files(hr_dir)
-    store = open_store(tmp_path / "caches", "hr", files_source(files))
-    assert len(store) == 3
-    for number, file in enumerate(files):
-        np.testing.assert_array_equal(store[number], read(file))
-    assert list(store.names()) == list(files)
-
-
-def test_store_turns_pictures_upright(tmp_path):
-    pixels = np.zeros((16, 32, 3), np.uint8)
-    pixels[:, :16] = 255
-    exif = Image.Exif()
-    exif[0x0112] = 6  # turned a quarter
-    (tmp_path / "in").mkdir()
-    Image.fromarray(pixels).save(tmp_path / "in" / "a.png", exif=exif)
-    store = open_store(tmp_path, "in", files_source(picture_files(tmp_path / "in")))
-    assert store[0].shape == (32, 16, 3) and store[0][:16].min() == 255 and store[0][16:].max() == 0
-
-
-def test_unreadable_pictures_are_named_and_left_out(hr_dir, tmp_path):
-    whole = (hr_dir / "picture0.png").read_bytes()
-    (hr_dir / "cut.png").write_bytes(whole[: len(whole) // 2])
-    (hr_dir / "empty.jpg").write_bytes(b"")
-    save(hr_dir / "deep.png", np.zeros((32, 32), np.uint16))
-    said = []
-    folder = ImageFolder(hr_dir, scale=4, caches_dir=tmp_path / "caches", report=said.append)
-    assert len(folder) == 3
-    text = "\n".join(said)
-    assert all(name in text for name in ("cut.png", "empty.jpg", "deep.png"))
-    assert "3 of 6 pictures were left out" in text
-    assert len({lr.shape for lr, _ in folder.pairs}) == 3
-
-
-def test_strict_stops_at_an_unreadable_picture(hr_dir, tmp_path):
-    (hr_dir / "empty.jpg").write_bytes(b"")
-    folder = ImageFolder(hr_dir, scale=4, caches_dir=tmp_path / "caches", strict=True)
-    with pytest.raises(ValueError, match=r"unreadable picture .*empty\.jpg"):
-        folder.dataset(2)
-
-
-def test_an_interrupted_store_is_continued(hr_dir, tmp_path):
-    source = files_source(picture_files(hr_dir))
-    read_numbers = []
-
-    def dies_at_the_second(number):
-        if number == 1:
-            raise KeyboardInterrupt
-        return source.read(number)
-
-    def counted(number):
-        read_numbers.append(number)
-        return source.read(number)
-
-    broken = source.__class__(source.names, source.digest, source.size, dies_at_the_second)
-    with pytest.raises(KeyboardInterrupt):
-        open_store(tmp_path, "hr", broken, workers=1)
-    counting = source.__class__(source.names, source.digest, source.size, counted)
-    store = open_store(tmp_path, "hr", counting, workers=1)
-    np.testing.assert_array_equal(store[1], read(hr_dir / "picture1.png"))
-    assert 0 not in read_numbers and {1, 2} <= set(read_numbers)
-    open_store(tmp_path, "hr", broken)  # finished: nothing is read again
-
-
-def test_changed_pictures_make_a_new_store(hr_dir, tmp_path):
-    before = ImageFolder(hr_dir, scale=2, caches_dir=tmp_path / "caches").pairs[0][1].copy()
-    save(hr_dir / "picture0.png", 255 - read(hr_dir / "picture0.png")[::-1].copy())
-    after = ImageFolder(hr_dir, scale=2, caches_dir=tmp_path / "caches").pairs[0][1]
-    assert not np.array_equal(before, after)
 
 
 # --- pairs -------------------------------------------------------------------------------------

@@ -1,0 +1,237 @@
+"""Stores of decoded pictures: built in parallel, continued, small in memory."""
+
+import errno
+import fcntl
+import os
+import threading
+import tracemalloc
+
+import numpy as np
+import psutil
+import pytest
+from PIL import Image
+
+from data import ImageFolder
+from data import store as store_module
+from data.picture_files import Paths, Source, files_source, picture_files
+from data.store import PictureStore, open_store
+
+
+def save(path, pixels):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(pixels).save(path)
+
+
+def read(path):
+    return np.asarray(Image.open(path))
+
+
+def painted(count, height, width, **changes):
+    """A source of `count` pictures, each of one grey: its number modulo 251."""
+    facts = {
+        "names": Paths(f"{number:06}.png" for number in range(count)),
+        "digest": f"{count:012}{height:012}",
+        "size": lambda i: (height, width),
+        "read": lambda i: np.full((height, width, 3), i % 251, np.uint8),
+    }
+    return Source(**(facts | changes))
+
+
+def build(source, tmp_path, **options):
+    return open_store(tmp_path, "painted", source, report=str, **options)
+
+
+def peak_bytes(function):
+    tracemalloc.start()
+    try:
+        function()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def test_store_gives_the_pictures_back(hr_dir, tmp_path):
+    files = picture_files(hr_dir)
+    store = open_store(tmp_path / "caches", "hr", files_source(files))
+    assert len(store) == 3
+    for number, file in enumerate(files):
+        np.testing.assert_array_equal(store[number], read(file))
+    assert list(store.names()) == list(files)
+
+
+def test_store_turns_pictures_upright(tmp_path):
+    pixels = np.zeros((16, 32, 3), np.uint8)
+    pixels[:, :16] = 255
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turned a quarter
+    (tmp_path / "in").mkdir()
+    Image.fromarray(pixels).save(tmp_path / "in" / "a.png", exif=exif)
+    store = open_store(tmp_path, "in", files_source(picture_files(tmp_path / "in")))
+    assert store[0].shape == (32, 16, 3) and store[0][:16].min() == 255 and store[0][16:].max() == 0
+
+
+def test_unreadable_pictures_are_named_and_left_out(hr_dir, tmp_path):
+    whole = (hr_dir / "picture0.png").read_bytes()
+    (hr_dir / "cut.png").write_bytes(whole[: len(whole) // 2])
+    (hr_dir / "empty.jpg").write_bytes(b"")
+    save(hr_dir / "deep.png", np.zeros((32, 32), np.uint16))
+    said = []
+    folder = ImageFolder(hr_dir, scale=4, caches_dir=tmp_path / "caches", report=said.append)
+    assert len(folder) == 3
+    text = "\n".join(said)
+    assert all(name in text for name in ("cut.png", "empty.jpg", "deep.png"))
+    assert "3 of 6 pictures were left out" in text
+    assert len({lr.shape for lr, _ in folder.pairs}) == 3
+
+
+def test_strict_stops_at_an_unreadable_picture(hr_dir, tmp_path):
+    (hr_dir / "empty.jpg").write_bytes(b"")
+    folder = ImageFolder(hr_dir, scale=4, caches_dir=tmp_path / "caches", strict=True)
+    with pytest.raises(ValueError, match=r"unreadable picture .*empty\.jpg"):
+        folder.dataset(2)
+
+
+def test_an_interrupted_store_is_continued(hr_dir, tmp_path):
+    source = files_source(picture_files(hr_dir))
+    read_numbers = []
+
+    def dies_at_the_second(number):
+        if number == 1:
+            raise KeyboardInterrupt
+        return source.read(number)
+
+    def counted(number):
+        read_numbers.append(number)
+        return source.read(number)
+
+    broken = source.__class__(source.names, source.digest, source.size, dies_at_the_second)
+    with pytest.raises(KeyboardInterrupt):
+        open_store(tmp_path, "hr", broken, workers=1)
+    counting = source.__class__(source.names, source.digest, source.size, counted)
+    store = open_store(tmp_path, "hr", counting, workers=1)
+    np.testing.assert_array_equal(store[1], read(hr_dir / "picture1.png"))
+    assert 0 not in read_numbers and {1, 2} <= set(read_numbers)
+    open_store(tmp_path, "hr", broken)  # finished: nothing is read again
+
+
+def test_changed_pictures_make_a_new_store(hr_dir, tmp_path):
+    before = ImageFolder(hr_dir, scale=2, caches_dir=tmp_path / "caches").pairs[0][1].copy()
+    save(hr_dir / "picture0.png", 255 - read(hr_dir / "picture0.png")[::-1].copy())
+    after = ImageFolder(hr_dir, scale=2, caches_dir=tmp_path / "caches").pairs[0][1]
+    assert not np.array_equal(before, after)
+
+
+# --- memory ------------------------------------------------------------------------------------
+
+
+def test_paths_are_a_sequence(tmp_path):
+    names = ["a/b.png", "ü.png", os.fsdecode(b"not \xff utf-8.png"), "c.png"]
+    paths = Paths(names)
+    assert [str(path) for path in paths] == names and len(paths) == 4
+    assert paths[-1].name == "c.png" and list(paths[1:3]) == list(paths)[1:3]
+    assert len(Paths([])) == 0
+    with pytest.raises(IndexError):
+        paths[4]
+
+
+def test_thousands_of_pictures_are_built_in_little_memory(tmp_path):
+    """Kept as strings, the names take 2.0 MB, as paths 13; the pixels take 3.8."""
+    source = painted(20_000, 8, 8)
+    assert peak_bytes(lambda: Paths(f"{n:040}.png" for n in range(20_000))) < 1.5e6
+    assert peak_bytes(lambda: build(source, tmp_path, workers=2)) < 2e6
+    store = build(source, tmp_path)
+    assert [int(store[i][7, 7, 2]) for i in (0, 1, 19_999)] == [0, 1, 19_999 % 251]
+
+
+def test_decoded_pictures_do_not_wait_in_memory(tmp_path):
+    source = painted(64, 512, 683)  # 1 MB each
+    assert peak_bytes(lambda: build(source, tmp_path, workers=2)) < 12e6
+
+
+def test_windows_of_a_large_store_leave_no_pages_in_the_process(tmp_path, monkeypatch):
+    monkeypatch.setattr(store_module, "_MAPPED_BYTES", 1 << 20)
+    store = build(painted(120, 683, 1021), tmp_path)  # 250 MB
+    store.window(0, 0, 0, 683, 1021).sum()
+    before = psutil.Process().memory_info().rss
+    for number in range(120):
+        assert store.window(number, 0, 0, 683, 1021)[-1, -1, 0] == number
+    assert psutil.Process().memory_info().rss - before < 30e6
+
+
+@pytest.mark.parametrize("mapped_bytes", [0, 1 << 30])
+def test_windows_are_parts_of_the_pictures(hr_dir, tmp_path, monkeypatch, mapped_bytes):
+    monkeypatch.setattr(store_module, "_MAPPED_BYTES", mapped_bytes)
+    files = picture_files(hr_dir)
+    store = open_store(tmp_path, "hr", files_source(files))
+    for number, file in enumerate(files):
+        np.testing.assert_array_equal(store[number], read(file))
+        window = store.window(np.int64(number), np.int64(7), 11, 13, 17)
+        np.testing.assert_array_equal(window, read(file)[7:20, 11:28])
+
+
+# --- bad input ---------------------------------------------------------------------------------
+
+
+def test_a_pixel_file_of_another_length_is_refused(tmp_path):
+    build(painted(5, 7, 11), tmp_path)
+    (pixels,) = tmp_path.glob("*/pixels.u8")
+    os.truncate(pixels, 1000)
+    with pytest.raises(ValueError, match="has 1000 bytes, not the 1155 it was finished with: remo"):
+        build(painted(5, 7, 11), tmp_path)
+
+
+def test_a_pixel_file_cut_while_it_is_read_is_named(tmp_path, monkeypatch):
+    monkeypatch.setattr(store_module, "_MAPPED_BYTES", 0)
+    store = build(painted(5, 7, 11), tmp_path)
+    (pixels,) = tmp_path.glob("*/pixels.u8")
+    os.truncate(pixels, 1000)
+    assert store[3].shape == (7, 11, 3)
+    with pytest.raises(OSError, match=r"pixels\.u8 ends before byte 1155: it was cut short"):
+        store[4]
+
+
+def test_a_full_disk_stops_the_build_and_leaves_no_picture_out(tmp_path, monkeypatch):
+    def no_space(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    said = []
+    with monkeypatch.context() as patch:
+        patch.setattr(store_module.os, "pwrite", no_space)
+        with pytest.raises(OSError, match="No space left"):
+            open_store(tmp_path, "a", painted(5, 7, 11), report=said.append)
+        patch.setattr(store_module.os, "pwrite", lambda *_: 3)
+        with pytest.raises(OSError, match="no space left for the pixels"):
+            open_store(tmp_path, "a", painted(5, 7, 11), report=said.append)
+    store = open_store(tmp_path, "a", painted(5, 7, 11), report=said.append)
+    assert store.sizes.all() and store[4][0, 0, 0] == 4 and not said
+
+
+def test_a_picture_that_changes_its_size_during_the_build_is_left_out(tmp_path):
+    """Written as it is, it would lie over its neighbour."""
+    source = painted(3, 7, 11, read=lambda i: np.full((7 + (i == 1), 11, 3), i, np.uint8))
+    store = build(source, tmp_path)
+    assert store.sizes.tolist() == [[7, 11], [0, 0], [7, 11]]
+    assert np.unique(store[2]) == [2]
+
+
+def test_one_process_builds_and_the_others_wait(tmp_path):
+    """flock holds between open files, so that a thread stands for a process."""
+    directory = tmp_path / f"painted-{painted(5, 7, 11).digest[:12]}"
+    directory.mkdir()
+    said, stores, waiting = [], [], threading.Event()
+
+    def report(sentence):
+        said.append(sentence)
+        waiting.set()
+
+    def wait_and_open():
+        stores.append(open_store(tmp_path, "painted", painted(5, 7, 11), report=report))
+
+    with (directory / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        thread = threading.Thread(target=wait_and_open)
+        thread.start()
+        assert waiting.wait(10) and not stores
+    thread.join(10)
+    assert said == [f"waiting for another process, which builds {directory}"]
+    assert isinstance(stores[0], PictureStore) and stores[0][4][0, 0, 0] == 4
