@@ -9,9 +9,11 @@ import hashlib
 import threading
 from pathlib import Path
 
+import tensorflow as tf
+
 from data.degrade import imresize
 from data.folder import shrunk_source
-from data.pairs import PairSource, step_generator
+from data.pairs import PairSource, SeekableDataset, step_generator
 from data.picture_files import Paths, Source, files_source, picture_files, read_picture
 from data.store import open_store
 
@@ -164,3 +166,22 @@ def _face(boxes, height, width):
     bottom = min(height, round(box.top + box.height + dy))
     right = min(width, round(box.left + box.width + dx))
     return top, bottom, left, right
+
+
+def mixed(*datasets):
+    """Batches that hold one batch of each of several data sets, one after another.
+
+    Args:
+        datasets: `SeekableDataset`s of pairs, whose windows have one size.
+
+    Returns:
+        A `SeekableDataset`.
+    """
+
+    def start_at(step, part=(0, 1)):
+        batches = tuple(dataset.start_at(step, part) for dataset in datasets)
+        return tf.data.Dataset.zip(batches).map(
+            lambda *pairs: tuple(tf.concat(parts, axis=0) for parts in zip(*pairs, strict=True))
+        )
+
+    return SeekableDataset(start_at, {"mixed": [dataset.facts for dataset in datasets]})

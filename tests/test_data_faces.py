@@ -6,6 +6,7 @@ from PIL import Image
 
 from data import FFHQ
 from data.degrade import imresize
+from data.faces import mixed
 from data.pairs import step_generator
 from infer.detect import Box, Mtcnn
 from infer.image import load_image
@@ -124,6 +125,20 @@ def test_with_mtcnn(shared, tmp_path):
     assert len(pairs) >= 9  # all but the dogs
     lr, hr = next(iter(source.dataset(3, hr_crop_px=64)))
     assert lr.shape == (3, 16, 16, 3) and hr.shape == (3, 64, 64, 3)
+
+
+def test_mixed_batches_hold_both_and_start_anywhere(folder):
+    a, b = faces(folder), faces(folder, detector=middle)
+    parts = a.dataset(2, hr_crop_px=64, seed=1), b.dataset(3, hr_crop_px=64, seed=2)
+    both = mixed(*parts)
+    batches = list(both.take(3))
+    for i, pair in enumerate(zip(*(part.take(3) for part in parts), strict=True)):
+        for got, first, second in zip(batches[i], *pair, strict=True):
+            np.testing.assert_array_equal(got, np.concatenate([first, second]))
+    for again, expected in zip(next(iter(both.start_at(2))), batches[2], strict=True):
+        np.testing.assert_array_equal(again, expected)
+    assert [len(lr) for lr, _ in both.start_at(0, (1, 2)).take(1)] == [3]  # 1 of 2 and 2 of 3
+    assert both.facts["mixed"][0] != both.facts["mixed"][1]
 
 
 @pytest.mark.parametrize(

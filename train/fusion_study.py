@@ -1,0 +1,220 @@
+"""The fusion study: one network for everything, one for faces, one of both, or two of them fused.
+
+Every variant has the same budget: the two stages of ESRGAN from the same first weights. What is
+trained is kept as a weight file and what is scored as JSON, so nothing is done twice after an
+interruption; table and figure are made from these files.
+"""
+
+import csv
+import dataclasses
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from model import resolve
+from train.esrgan import EsrganGeneratorTrainer, EsrganTrainer
+from train.study_report import draw_comparison
+
+FACE_LOSS = "faces, face loss"
+TRAINED = {
+    "general": ("general", False),
+    "faces": ("faces", False),
+    "both": ("both", False),
+    FACE_LOSS: ("faces", True),
+}
+"""Variant → training set, and whether the face-feature loss is added in the second stage."""
+
+FUSION = "fusion"
+"""The variant that is not trained: "general", and where faces are the one with face loss."""
+
+_PICTURE_PX = 160  # largest side of the crops in the figure
+_PICTURES = 2  # of each test set in the figure
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+    """What all variants share.
+
+    Attributes:
+        new_networks: Function () → (generator, discriminator), with the same weights each time.
+        content_loss: See `EsrganTrainer`.
+        face_loss: Function ``(hr, sr) → scalar``; None: that variant is left out, and fusion takes
+            the plain face network.
+        psnr_steps, gan_steps: Updates of the two stages.
+        learning_rates: Of the two stages; None: the paper's.
+    """
+
+    new_networks: Callable
+    content_loss: Callable
+    face_loss: Callable | None
+    psnr_steps: int
+    gan_steps: int
+    learning_rates: tuple = (None, None)
+
+    def __post_init__(self):
+        if self.psnr_steps < 1 or self.gan_steps < 1:
+            raise ValueError(
+                f"both stages must have steps, got {self.psnr_steps} and {self.gan_steps}"
+            )
+
+
+class FusionStudy:
+    """Trains and scores the variants that are not there yet, then writes table and figure.
+
+    Args:
+        recipe: The `Recipe`.
+        train_sets: "general", "faces" and "both" → endless batches ``(lr, hr)``.
+        test_sets: Name → batches ``(lr, hr)`` of one picture, to be gone through several times.
+        fuse: Function of the general and the face network → function of an LR batch to an SR batch,
+            uint8.
+        metrics: Name → function (hr, sr) → (B,).
+        directory: Where everything goes.
+        report: Called with one sentence an event.
+    """
+
+    def __init__(self, recipe, train_sets, test_sets, fuse, metrics, directory, *, report=print):
+        self._recipe, self._train_sets, self._test_sets = recipe, train_sets, test_sets
+        self._fuse, self._metrics, self._report = fuse, metrics, report
+        self.directory = Path(directory)
+
+    @property
+    def trained(self):
+        """Names of the variants that are trained."""
+        return [name for name in TRAINED if self._recipe.face_loss or name != FACE_LOSS]
+
+    @property
+    def variants(self):
+        """Names of all variants."""
+        return [*self.trained, FUSION]
+
+    def run(self):
+        """Do what is missing, then write table and figure."""
+        for name in self.trained:
+            if not self._weights(name).exists():
+                self._train(name)
+                self._report(f"trained {name}")
+        for name in self.variants:
+            if not self._scores(name).exists():
+                scores = {key: self._score(name, pairs) for key, pairs in self._test_sets.items()}
+                _write_json(self._scores(name), scores)
+                self._report(f"scored {name}")
+        self.write()
+
+    def write(self):
+        """Write table 1 (CSV, Markdown) and figure 1 (PNG)."""
+        scores = {name: json.loads(self._scores(name).read_text()) for name in self.variants}
+        write_table(self.directory / "table-1", scores)
+        draw_comparison(self.directory / "figure-1.png", self._examples())
+
+    def _file_name(self, name):
+        return name.replace(", ", "-").replace(" ", "-")
+
+    def _weights(self, name):
+        return self.directory / f"{self._file_name(name)}.weights.h5"
+
+    def _scores(self, name):
+        return self.directory / "scores" / f"{self._file_name(name)}.json"
+
+    def _train(self, name):
+        train_set, with_face_loss = TRAINED[name]
+        recipe, runs = self._recipe, self.directory / "runs"
+        data, (generator, discriminator) = self._train_sets[train_set], recipe.new_networks()
+        first = EsrganGeneratorTrainer(
+            generator, runs / f"{train_set}-psnr", recipe.learning_rates[0], report=self._report
+        )
+        first.train(data, None, recipe.psnr_steps, save_best_only=False)
+        first.restore()
+        second = EsrganTrainer(
+            generator,
+            discriminator,
+            recipe.content_loss,
+            recipe.learning_rates[1],
+            runs / self._file_name(name),
+            face_loss=recipe.face_loss if with_face_loss else None,
+            report=self._report,
+        )
+        second.train(data, None, recipe.gan_steps)
+        second.restore()
+        generator.save_weights(self._weights(name))
+
+    def _load(self, name):
+        generator, _ = self._recipe.new_networks()
+        generator.load_weights(self._weights(name))
+        return generator
+
+    def _answer(self, name):
+        """Function of an LR batch to an SR batch, uint8."""
+        if name == FUSION:
+            face = FACE_LOSS if FACE_LOSS in self.trained else "faces"
+            return self._fuse(self._load("general"), self._load(face))
+        model = self._load(name)
+        return lambda lr: resolve(model, lr)
+
+    def _score(self, name, pairs):
+        answer = self._answer(name)
+        values = []
+        for lr, hr in pairs:
+            sr = answer(lr)
+            values.append([np.asarray(metric(hr, sr)) for metric in self._metrics.values()])
+        if not values:
+            raise ValueError("nothing to score: a test set is empty")
+        means = [float(np.mean(np.concatenate(column))) for column in zip(*values, strict=True)]
+        return dict(zip(self._metrics, means, strict=True))
+
+    def _examples(self):
+        """Crops of the first pictures of each test set, by every variant and as they were."""
+        rows = {}
+        answers = {name: self._answer(name) for name in self.variants}
+        for key, pairs in self._test_sets.items():
+            for number, (lr, hr) in enumerate(pairs.take(_PICTURES), 1):
+                row = {name: _middle(answer(lr)) for name, answer in answers.items()}
+                rows[f"{key} {number}"] = row | {"truth": _middle(hr)}
+        return rows
+
+
+def _middle(batch):
+    picture = np.asarray(batch)[0]
+    height, width = (min(_PICTURE_PX, n) for n in picture.shape[:2])
+    top, left = (picture.shape[0] - height) // 2, (picture.shape[1] - width) // 2
+    return picture[top : top + height, left : left + width]
+
+
+def write_table(path, scores):
+    """Write scores as PATH.csv and PATH.md, a row a variant, the best of each column bold.
+
+    Args:
+        path: Without ending.
+        scores: Variant → test set → metric → number; all but ``lpips`` are better when higher.
+    """
+    first = next(iter(scores.values()))
+    columns = [(key, metric) for key, values in first.items() for metric in values]
+    head = ["variant"] + [f"{key} {metric}" for key, metric in columns]
+    rows = {name: [values[k][m] for k, m in columns] for name, values in scores.items()}
+    with open(f"{path}.csv", "w", newline="") as file:
+        csv.writer(file).writerows([head, *([name, *row] for name, row in rows.items())])
+    best = [
+        min(column) if metric == "lpips" else max(column)
+        for (_, metric), column in zip(columns, zip(*rows.values(), strict=True), strict=True)
+    ]
+    lines = [head, ["---"] * len(head)]
+    for name, row in rows.items():
+        cells = zip(row, best, columns, strict=True)
+        lines.append([name, *(_cell(value, top, metric) for value, top, (_, metric) in cells)])
+    text = "\n".join("| " + " | ".join(line) + " |" for line in lines)
+    with open(f"{path}.md", "w") as file:
+        file.write(text + "\n\nRGB, 8-bit, no border cut.\n")
+
+
+def _cell(value, best, metric):
+    text = f"{value:.{2 if metric.endswith('db') else 4}f}"
+    return f"**{text}**" if value == best else text
+
+
+def _write_json(path, content):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(".partial")
+    partial.write_text(json.dumps(content, indent=1))
+    os.replace(partial, path)
