@@ -1,9 +1,9 @@
-"""What masks are worth for inpainting: three networks, the same steps on the same batches.
+"""What masks are worth for inpainting: several networks, the same steps on the same batches.
 
-A plain Restormer sees the scratched picture only. The mask-aware one also knows where the
-scratches are; the third has a learned embedding of damaged pixels besides. All begin with the same
-weights. Scores are PSNR and SSIM on RGB of whole pictures, no border cut, real pixels kept as they
-are, so that only scratches count.
+A plain Restormer sees the scratched picture only. A mask-aware one also knows where the scratches
+are, and sees them as 0 or filled from their surroundings; a learned embedding of damaged pixels is
+a further option. All begin with the same weights. Scores are PSNR and SSIM on RGB of whole
+pictures, no border cut, real pixels kept as they are, so that only scratches count.
 
     python benchmarks/mask_ablation.py --clean PHOTOS --valid-clean KODAK24
 """
@@ -19,8 +19,10 @@ from train.foundation import METRICS, FoundationTrainer, cosine, mean_scores
 
 NETWORKS = {
     "plain": {},
-    "mask-aware": {"mask_aware": True},
-    "mask-aware, embedding": {"mask_aware": True, "mask_embedding": True},
+    "mask-aware": {"mask_aware": True, "mask_fill": False},
+    "mask-aware, embedding": {"mask_aware": True, "mask_fill": False, "mask_embedding": True},
+    "mask-aware, filled": {"mask_aware": True},
+    "mask-aware, filled, embedding": {"mask_aware": True, "mask_embedding": True},
 }
 
 
@@ -40,8 +42,8 @@ def main(arguments=None):
     print(row("network", "parameters", "PSNR (dB)", "SSIM"))
     print(row("---", "---:", "---:", "---:"))
     print(row("none", "", *cells(mean_scores(lambda damaged, _: damaged, valid_ds, METRICS))))
-    for name, masks in NETWORKS.items():
-        model = network(options, masks)
+    for name in options.networks:
+        model = network(options, NETWORKS[name])
         scores = train(model, train_ds, valid_ds, options)
         print(row(name, f"{model.count_params():,}", *cells(scores)), flush=True)
 
@@ -53,6 +55,7 @@ def parser():
     parser.add_argument(
         "--valid-clean", nargs="+", required=True, metavar="DIR", help="to score on"
     )
+    parser.add_argument("--networks", nargs="+", choices=NETWORKS, default=list(NETWORKS))
     parser.add_argument("--caches-dir", default=".caches", help="decoded pictures")
     parser.add_argument("--steps", type=int, default=300)
     parser.add_argument("--dim", type=int, default=12)

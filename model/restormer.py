@@ -17,6 +17,7 @@ from model.layers import PixelShuffle
 from model.masked import (
     ChannelAttention,
     ChannelNorm,
+    FillDamaged,
     Gate,
     MaskEmbedding,
     PartialDepthwiseConv2D,
@@ -125,6 +126,7 @@ def restormer(
     layer_norm="with_bias",
     dual_pixel=False,
     mask_aware=False,
+    mask_fill=True,
     mask_embedding=False,
 ):
     """Build Restormer, figure 2.
@@ -141,6 +143,7 @@ def restormer(
         layer_norm: "with_bias" (deblurring, deraining) or "bias_free" (denoising).
         dual_pixel: Defocus deblurring from two views: no picture is added at the end.
         mask_aware: Add a second input, `valid_mask`.
+        mask_fill: If mask-aware, see damaged pixels as means of real ones near them; False: as 0.
         mask_embedding: Mark damaged pixels by a learned vector; 0 at first, which changes nothing.
 
     Returns:
@@ -161,7 +164,7 @@ def restormer(
     pictures = keras.Input((None, None, in_channels), name="pictures")
     valid_mask = keras.Input((None, None, 1), name="valid_mask") if mask_aware else None
 
-    known, valid = _padded(pictures, valid_mask)
+    known, valid = _padded(pictures, valid_mask, mask_fill)
     x = Conv2D(dim, 3, padding="same", use_bias=False, name="patch_embed.proj")(known)
     embedded = x = MaskEmbedding(name="mask_embed")(x, valid) if mask_embedding else x
     x, valid = u_net(x, valid, num_blocks, heads, options)
@@ -176,13 +179,13 @@ def restormer(
     return SRModel(inputs, restored, name="restormer")
 
 
-def _padded(pictures, valid_mask):
-    """Pictures in 0..1, 0 where damaged, and their mask or None, both padded."""
+def _padded(pictures, valid_mask, fill):
+    """Pictures in 0..1, without the values of damaged pixels, and their mask or None, padded."""
     x = Rescaling(1 / 255)(PadToMultiple(MULTIPLE_PX)(pictures))
     if valid_mask is None:
         return x, None
     valid = PadToMultiple(MULTIPLE_PX)(valid_mask)
-    return Multiply()([x, valid]), valid
+    return FillDamaged()(x, valid) if fill else Multiply()([x, valid]), valid
 
 
 def u_net(x, valid, num_blocks, heads, options):

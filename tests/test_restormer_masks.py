@@ -1,7 +1,10 @@
 """What masks do to a whole Restormer: nothing where all is real, and what `restore` keeps."""
 
 import numpy as np
+import pytest
+import tensorflow as tf
 
+from model.masked import FillDamaged
 from model.restormer import keep_known_pixels, restormer
 from tests.test_restormer import SMALLEST
 
@@ -54,3 +57,48 @@ def test_known_pixels_are_kept():
     valid[0, 2:] = 1
     kept = keep_known_pixels(restored, pictures, valid).numpy()
     assert (kept[0, 2:] == 9).all() and (kept[0, :2] == 4.5).all()
+
+
+def filled(pictures, valid, steps):
+    """The rule of `FillDamaged`, pixel by pixel."""
+    result, known = pictures * valid, valid[..., 0].astype(bool)
+    mean = [p[k].mean(axis=0) if k.any() else 0 for p, k in zip(result, known, strict=True)]
+    for _ in range(steps):
+        before, was = result.copy(), known.copy()
+        for b, y, x in zip(*np.nonzero(~was), strict=True):
+            rows, columns = slice(max(0, y - 1), y + 2), slice(max(0, x - 1), x + 2)
+            near = before[b, rows, columns][was[b, rows, columns]]
+            if len(near):
+                result[b, y, x], known[b, y, x] = near.mean(axis=0), True
+    for b, y, x in zip(*np.nonzero(~known), strict=True):
+        result[b, y, x] = mean[b]
+    return result
+
+
+@pytest.mark.parametrize("traced", [False, True])
+def test_filling_goes_inwards_and_then_takes_the_mean(traced):
+    random = np.random.default_rng(6)
+    pictures = random.uniform(0, 1, (3, 13, 17, 3)).astype(np.float32)
+    valid = np.ones((3, 13, 17, 1), np.float32)
+    valid[0, 2:11, 5:14] = valid[1] = 0  # 9 px wide: two steps do not reach its middle
+    valid[2, random.random((13, 17)) < 0.4] = 0
+    layer = FillDamaged(steps=2)
+    call = tf.function(layer) if traced else layer
+    result = call(pictures, valid).numpy()
+    np.testing.assert_allclose(result, filled(pictures, valid, 2), atol=1e-6)
+    np.testing.assert_array_equal(result[valid[..., 0] > 0], pictures[valid[..., 0] > 0])
+    assert (result[1] == 0).all()
+
+
+def test_an_untrained_answer_is_near_the_filled_picture():
+    """The network adds to it: with the last layer at zero nothing else is left."""
+    answers = []
+    ramp = np.linspace(0, 255, 19, dtype=np.float32)[None, None, :, None].repeat(13, 1).repeat(3, 3)
+    valid = np.ones((1, 13, 19, 1), np.float32)
+    valid[:, 3:9, 5:8] = 0
+    for fill in (True, False):
+        model = restormer(**SMALLEST, mask_aware=True, mask_fill=fill)
+        output = model.get_layer("output")
+        output.set_weights([np.zeros_like(weight) for weight in output.get_weights()])
+        answers.append(np.abs(model.traced(ramp, valid).numpy() - ramp).max())
+    assert answers[0] < 20 and answers[1] > 80
