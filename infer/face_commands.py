@@ -156,3 +156,13 @@ def face_features(name):
             f"{name} is of {model.built_by.name}; face features are of {' or '.join(kinds)}"
         )
     return load_model(name, {"features": kinds[model.built_by.name]}, report=lambda _: None)
+
+
+def fuse(general, face):
+    """Function of an LR batch of one picture to the SR batch that two networks make together."""
+    from infer.detect import Mtcnn
+    from infer.faces import Fusion, Specialist
+    from infer.upscale import Upscaler
+
+    fusion = Fusion(Upscaler(general), [Specialist(Upscaler(face), Mtcnn())])
+    return lambda lr: fusion(lr[0].numpy())[None]

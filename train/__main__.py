@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 
 from infer.commands import load_tensorflow
-from train import restoration
+from train import esrgan_commands, restoration
 from train.arguments import (
     add_rate_options,
     add_run_options,
@@ -43,9 +43,10 @@ def parser():
             _add_gan_options(command)
         else:
             _add_network_options(command, name)
-    for name, what in restoration.COMMANDS.items():
-        command = commands.add_parser(name, help=what, description=what)
-        restoration.add_options(command, name)
+    for room in (esrgan_commands, restoration):
+        for name, what in room.COMMANDS.items():
+            command = commands.add_parser(name, help=what, description=what)
+            room.add_options(command, name)
     return top
 
 
@@ -90,6 +91,8 @@ def main(arguments=None):
     try:
         if options.network in restoration.COMMANDS:
             train_restoration(options)
+        elif options.network == "fusion-study":
+            study_fusion(options)
         else:
             train(options)
     except (ValueError, OSError, FloatingPointError) as error:
@@ -191,9 +194,51 @@ def _check_writable(out):
         pass
 
 
+def study_fusion(options):
+    """Run the fusion study: networks, table and figure."""
+    load_tensorflow()
+    prepare(options)
+    from data.faces import mixed
+    from infer.face_commands import face_features, fuse
+    from infer.weights import load_model
+
+    crops = {"hr_crop_px": options.hr_crop_px, "seed": options.seed}
+    general, faces = _source(options, options.hr, None), _faces(options, [options.face_hr])
+    half = options.batch_size // 2
+    train_sets = {
+        "general": general.dataset(options.batch_size, **crops),
+        "faces": faces.dataset(options.batch_size, **crops),
+        "both": mixed(general.dataset(half, **crops), faces.dataset(half, **crops)),
+    }
+    test_sets = {
+        "general": _source(options, options.valid_hr, None).dataset(1, 1, False),
+        "faces": _source(options, options.valid_faces, None).dataset(1, 1, False),
+    }
+    esrgan_commands.run_study(
+        options,
+        (train_sets, test_sets),
+        fuse,
+        _metrics(options),
+        load_model,
+        face_features(options.face_features),
+    )
+
+
+def _faces(options, folders):
+    from data import FFHQ
+    from infer.detect import Mtcnn
+
+    if len(folders) > 1:
+        raise ValueError(f"faces are taken from one folder, got {len(folders)}")
+    settings = {"caches_dir": options.caches_dir, "strict": options.strict}
+    return FFHQ(folders[0], "all", Mtcnn(), options.scale, **settings)
+
+
 def _source(options, hr, lr):
     from data import ImageFolder
 
+    if getattr(options, "faces", False):
+        return _faces(options, hr)
     return ImageFolder(hr, lr, options.scale, caches_dir=options.caches_dir, strict=options.strict)
 
 
@@ -203,6 +248,11 @@ def _trainer(options, directory, strategy):
     from model.srgan import discriminator, vgg_22, vgg_54
     from train.losses import vgg_content_loss
 
+    if options.network in esrgan_commands.COMMANDS:
+        from infer.face_commands import face_features
+
+        features = face_features(getattr(options, "face_features", None))
+        return esrgan_commands.make_trainer(options, load_model, features, strategy, directory)
     rate, updates = learning_rate(options), trainer_options(options, strategy)
     if options.network == "srgan":
         features = {"VGG54": vgg_54, "VGG22": vgg_22}[options.content]

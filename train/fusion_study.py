@@ -7,6 +7,7 @@ interruption; table and figure are made from these files.
 
 import csv
 import dataclasses
+import functools
 import json
 import os
 from collections.abc import Callable
@@ -78,7 +79,7 @@ class FusionStudy:
     def __init__(self, recipe, train_sets, test_sets, fuse, metrics, directory, *, report=print):
         self._recipe, self._train_sets, self._test_sets = recipe, train_sets, test_sets
         self._fuse, self._metrics, self._report = fuse, metrics, report
-        self.directory = Path(directory)
+        self.directory, self._answers = Path(directory), {}
 
     @property
     def trained(self):
@@ -147,11 +148,14 @@ class FusionStudy:
 
     def _answer(self, name):
         """Function of an LR batch to an SR batch, uint8."""
-        if name == FUSION:
+        if name not in self._answers:
             face = FACE_LOSS if FACE_LOSS in self.trained else "faces"
-            return self._fuse(self._load("general"), self._load(face))
-        model = self._load(name)
-        return lambda lr: resolve(model, lr)
+            self._answers[name] = (
+                self._fuse(self._load("general"), self._load(face))
+                if name == FUSION
+                else functools.partial(resolve, self._load(name))
+            )
+        return self._answers[name]
 
     def _score(self, name, pairs):
         answer = self._answer(name)
