@@ -18,7 +18,6 @@ def add_options(command):
     commands.add_model(command)
     command.add_argument(
         "--face-model",
-        default=DEFAULT_FACE,
         metavar="NAME_OR_FILE",
         help=f"network for faces, of the same scale (default {DEFAULT_FACE})",
     )
@@ -89,10 +88,21 @@ def fusion_of(options, general):
         match_colour=options.match_colour,
         chosen=getattr(options, "faces", None),
     )
-    face = commands.load(options.face_model)
+    face = commands.load(options.face_model or _bundled())
     specialist = Specialist(Upscaler(face), Mtcnn(options.least_px))
     fusion = Fusion(Upscaler(general), [specialist], mask_options)
     return fusion, f"{fingerprint(general)} {fingerprint(face)} {mask_options}"
+
+
+def _bundled():
+    from infer.weights import manifest
+
+    if DEFAULT_FACE not in manifest():
+        raise FileNotFoundError(
+            "no network for faces is bundled: give --face-model a file that `python -m train "
+            "esrgan --faces` made, or any network of the same scale"
+        )
+    return DEFAULT_FACE
 
 
 def _enlarge(options, fusion, key, job, in_folder):

@@ -112,6 +112,18 @@ def test_command_refuses_in_one_line(weights, finds, tmp_path, capsys):
         assert line.startswith("error: ") and message in line
 
 
+def test_command_without_a_bundled_face_network_says_what_to_give(
+    weights, finds, tmp_path, capsys, monkeypatch
+):
+    assert not finds
+    monkeypatch.setattr("infer.face_commands.DEFAULT_FACE", "not there")
+    save_image(tmp_path / "a.png", picture(3))
+    files = [tmp_path / "a.png", "-o", tmp_path / "out.png"]
+    arguments = ["faces", *files, "--model", weights / "general.weights.h5"]
+    assert main([str(argument) for argument in arguments]) == 2
+    assert "no network for faces is bundled: give --face-model" in capsys.readouterr().err
+
+
 def evaluate(weights, hr, *arguments):
     models = ["--model", weights / "general.weights.h5", "--hr", hr]
     return main([str(argument) for argument in ["evaluate", *models, *arguments]])
