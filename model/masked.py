@@ -154,7 +154,8 @@ class MaskEmbedding(keras.layers.Layer):
     """Add one learned vector to the features of all damaged pixels, which tells them from black.
 
     Takes features (B, H, W, C) and a mask; the vector is 0 at first. Measured on scratches after
-    300 steps (README, "Restore"): 24.4 dB with it, 23.2 dB with masks alone, 16.0 dB without masks.
+    300 steps (README, "Restore"): worth 1.2 dB where damaged pixels are seen as 0, nothing where
+    `FillDamaged` has filled them.
     """
 
     def build(self, features_shape):
