@@ -23,6 +23,7 @@ SOFTNESS = 0.1
 """σ of the mask's Gaussian, as a share of the box's width and height."""
 
 _CUT_SIGMAS = 3  # where the Gaussian ends, in σ; with PADDING, M is 1 on all of the found box
+_ROWS = 256
 _COLOUR_SIGMA = 0.15  # of the low frequencies that --match-colour takes, as a share of the box
 
 
@@ -82,7 +83,6 @@ class Fusion:
 
     Attributes:
         found: Boxes found in the last picture, px of the enlarged one; all specialists' in a row.
-        mask: Total weight of the specialists in the last picture, (H, W) in 0..1.
 
     Raises:
         ValueError: A specialist has another scale than the general network.
@@ -92,13 +92,22 @@ class Fusion:
         self._general, self.reach = general, general.reach
         self._specialists = specialists
         self._options = options or MaskOptions()
-        self.found, self.mask = [], np.zeros((0, 0), np.float32)
+        self.found, self._masks, self._size = [], [], (0, 0)
         for specialist in specialists:
             if specialist.network.reach.scale != self.reach.scale:
                 raise ValueError(
                     f"both networks must have one scale, got ×{self.reach.scale} (general) and "
                     f"×{specialist.network.reach.scale} (face)"
                 )
+
+    @property
+    def mask(self):
+        """Total weight of the specialists in the last picture, (H, W) float32 in 0..1."""
+        total = np.zeros(self._size, np.float32)
+        for mask in self._masks:
+            there = total[mask.support.y0 : mask.support.y1, mask.support.x0 : mask.support.x1]
+            there[...] = 1 - (1 - there) * (1 - mask.weights())
+        return total
 
     def result(self, image):
         """Return shape and type of what `image` becomes."""
@@ -111,8 +120,8 @@ class Fusion:
             ValueError: `MaskOptions.chosen` names a find there is not.
         """
         out = self._general(image, tile=tile, overlap_px=overlap_px, out=out, report=report)
-        searched = rgb8(out)
-        self.mask = np.zeros(out.shape[:2], np.float32)
+        searched = _rgb8(out)
+        self._masks, self._size = [], out.shape[:2]
         limits = {
             "least_confidence": self._options.least_confidence,
             "least_px": self._options.least_px,
@@ -121,6 +130,7 @@ class Fusion:
         self.found = [box for boxes in found for box in boxes]
         for specialist, boxes in zip(self._specialists, self._only_chosen(found), strict=True):
             masks = [Mask(box, *out.shape[:2], self._options) for box in boxes]
+            self._masks += masks
             for window, inside in _windows(masks, image.shape[:2], specialist.network.reach):
                 pixels = image[window.y0 : window.y1, window.x0 : window.x1]
                 special = specialist.network(pixels, tile=tile, overlap_px=overlap_px)
@@ -154,7 +164,6 @@ class Fusion:
             face = _with_colours_of(general, face, mask.colour_sigma)
         mixed = general + weight[..., None] * (face - general)
         target[...] = _rounded(mixed, out.dtype)
-        self.mask[there] = 1 - (1 - self.mask[there]) * (1 - weight)
 
 
 class Mask:
@@ -255,6 +264,16 @@ def _with_colours_of(general, face, sigma):
     )
     general_low, face_low = (blur.reshape(face.shape) for blur in blurred)  # OpenCV drops one axis
     return face - face_low + general_low
+
+
+def _rgb8(picture):
+    """`rgb8`, a few rows at a time: a large picture of another type would need several times it."""
+    if picture.dtype == np.uint8 and picture.ndim == 3 and picture.shape[2] == 3:
+        return picture
+    whole = np.empty((*picture.shape[:2], 3), np.uint8)
+    for start in range(0, len(whole), _ROWS):
+        whole[start : start + _ROWS] = rgb8(picture[start : start + _ROWS])
+    return whole
 
 
 def _rounded(block, dtype):
