@@ -11,9 +11,10 @@ from pathlib import Path
 
 import tensorflow as tf
 
+from data.batches import SeekableDataset, step_generator
 from data.degrade import imresize
 from data.folder import shrunk_source
-from data.pairs import PairSource, SeekableDataset, step_generator
+from data.pairs import PairSource
 from data.picture_files import Paths, Source, files_source, picture_files, read_picture
 from data.store import open_store
 

@@ -9,33 +9,10 @@ import functools
 
 import cv2
 import numpy as np
-import tensorflow as tf
+
+from data.batches import numbered_batches, rows_of, step_generator
 
 _ROTATIONS = (None, cv2.ROTATE_90_COUNTERCLOCKWISE, cv2.ROTATE_180, cv2.ROTATE_90_CLOCKWISE)
-
-
-class SeekableDataset(tf.data.Dataset):
-    """A `tf.data.Dataset` that can also start at any step, at no cost.
-
-    Args:
-        start_at: Function ``(step, part=(0, 1))`` that returns the data set from that step on.
-            Part (index, count) of each batch are the rows that worker `index` of `count` loads;
-            the parts together are the batch.
-        facts: What the data are: a dict that JSON can hold. Equal facts mean equal batches.
-    """
-
-    def __init__(self, start_at, facts=None):
-        self.start_at, self.facts = start_at, facts or {}
-        self._whole = start_at(0)
-        super().__init__(self._whole._variant_tensor)
-
-    def _inputs(self):
-        return [self._whole]
-
-    @property
-    def element_spec(self):
-        """Shapes and types of a batch."""
-        return self._whole.element_spec
 
 
 class PairSource(abc.ABC):
@@ -182,17 +159,6 @@ class CropSampler:
         return lr, hr
 
 
-def step_generator(seed, step, index=0):
-    """Return the random generator of one step of one seed, or of one sample of the step."""
-    return np.random.Generator(np.random.Philox(key=seed, counter=[0, 0, int(index), int(step)]))
-
-
-def rows_of(part, batch_size):
-    """Rows that part (index, count) of a batch has, as a range; parts differ by one row at most."""
-    index, count = part
-    return range(index * batch_size // count, (index + 1) * batch_size // count)
-
-
 def dihedral(picture, turn):
     """One of the eight symmetries of the square: `turn` % 4 quarter turns, mirrored from 4 on."""
     if turn % 4:
@@ -230,46 +196,6 @@ def whole_pictures(pairs, batch_size, repeat_count):
     facts = pairs.facts | {"random_transform": False, "batch_size": batch_size}
     smallest = len(pairs) - (batches - 1) * batch_size
     return numbered_batches(batch, [(None, None, None, 3)] * 2, smallest, count=count, facts=facts)
-
-
-def numbered_batches(batch, shapes, smallest, *, count=None, facts=None):
-    """``batch(0, part)``, ``batch(1, part)``, … as a `SeekableDataset`.
-
-    Args:
-        batch: Function of a step and a part (index, count) → uint8 arrays, the part's rows.
-        shapes: Shape of each array of a whole batch, None where it varies.
-        smallest: Rows of the smallest batch; there can be as many parts.
-        count: How many batches; None for no end.
-        facts: See `SeekableDataset`; the data set's `start_at` raises `ValueError` for parts that
-            do not exist or would be empty.
-    """
-
-    def start_at(first, part=(0, 1)):
-        _check_part(part, smallest)
-        local = [(rows and len(rows_of(part, rows)), *shape) for rows, *shape in shapes]
-
-        def load(step):
-            arrays = tf.numpy_function(
-                lambda step: batch(int(step), part), [step], [tf.uint8] * len(local), stateful=False
-            )
-            return tuple(map(tf.ensure_shape, arrays, local))
-
-        steps = tf.data.Dataset.counter(start=first)
-        steps = steps if count is None else steps.take(max(count - first, 0))
-        return steps.map(load).prefetch(4)  # a few batches ahead hide the loading behind the step
-
-    return SeekableDataset(start_at, facts)
-
-
-def _check_part(part, smallest):
-    index, parts = part
-    if not 0 <= index < parts:
-        raise ValueError(f"part must be (index, count) with 0 <= index < count, got {part}")
-    if smallest < parts:
-        raise ValueError(
-            f"{parts} workers cannot share a batch of {smallest}: use a batch size of at least "
-            f"{parts}, or fewer workers"
-        )
 
 
 def contact_sheet(pairs, count=12, hr_crop_px=192, seed=0):

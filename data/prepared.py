@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from data.pairs import CropSampler, PairSource, dihedral, rows_of, step_generator
+from data.batches import rows_of, step_generator
+from data.pairs import CropSampler, PairSource, dihedral
 from data.picture_files import (
     PICTURE_SUFFIXES,
     Paths,

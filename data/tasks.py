@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from data import degrade
-from data.pairs import dihedral, numbered_batches, rows_of, step_generator
+from data.batches import numbered_batches, rows_of, step_generator
+from data.pairs import dihedral
 from data.picture_files import files_source, picture_files
 from data.scratches import paint, scratches
 from data.store import open_store

@@ -15,9 +15,10 @@ from PIL import Image
 
 from data import DIV2K, ImageFolder
 from data.__main__ import main
+from data.batches import SeekableDataset
 from data.degrade import imresize
 from data.div2k import fetch
-from data.pairs import CropSampler, PairSource, SeekableDataset, contact_sheet, dihedral
+from data.pairs import CropSampler, PairSource, contact_sheet, dihedral
 
 
 def save(path, pixels):

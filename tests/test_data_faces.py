@@ -5,9 +5,9 @@ import pytest
 from PIL import Image
 
 from data import FFHQ
+from data.batches import step_generator
 from data.degrade import imresize
 from data.faces import mixed
-from data.pairs import step_generator
 from infer.detect import Box, Mtcnn
 from infer.image import load_image
 
