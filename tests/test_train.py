@@ -30,11 +30,6 @@ from train.schedules import Trapezoid
 ROOT = Path(__file__).parents[1]
 
 
-def mean_colour_loss(hr, sr):
-    """A content loss without VGG: squared difference of mean colours."""
-    return tf.reduce_mean(tf.square(tf.reduce_mean(hr, (1, 2)) - tf.reduce_mean(sr, (1, 2)))) / 99
-
-
 def small_edsr():
     return edsr(4, num_filters=4, num_res_blocks=1)
 
@@ -44,9 +39,6 @@ TRAINERS = {
     "wdsr": lambda d: WdsrTrainer(wdsr_b(4, num_filters=4, num_res_blocks=1), d, 1e-3, report=str),
     "srgan-generator": lambda d: SrganGeneratorTrainer(
         sr_resnet(num_filters=4, num_res_blocks=1), d, 1e-3, report=str
-    ),
-    "srgan": lambda d: SrganTrainer(
-        small_edsr(), discriminator(num_filters=2), mean_colour_loss, 1e-3, d, report=str
     ),
 }
 
@@ -67,11 +59,9 @@ def pictures(tmp_path):
 
 
 def all_state(trainer):
-    """Every number a run depends on, weights of all networks first."""
+    """Every number a run depends on, weights first."""
     state = trainer.checkpoint
-    optimizers = [state.optimizer, getattr(state, "discriminator_optimizer", None)]
-    networks = [state.model, getattr(state, "discriminator", None)]
-    variables = [v for part in networks + optimizers if part for v in part.variables]
+    variables = state.model.variables + state.optimizer.variables
     return [np.asarray(v) for v in variables] + [trainer.step, float(state.best_psnr)]
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import tensorflow as tf
 
-_UNREADABLE = (tf.errors.DataLossError, tf.errors.OutOfRangeError, tf.errors.NotFoundError)
+_UNREADABLE = (tf.errors.OpError, IndexError)  # what TensorFlow makes of a file cut short
 _KEY = "{}/_trainable_variables/{}/.ATTRIBUTES/VARIABLE_VALUE"
 
 
@@ -67,7 +67,7 @@ class Checkpoints:
             try:
                 self._load(path)
             except _UNREADABLE as error:
-                reason = error.message.splitlines()[0]
+                reason = str(error).splitlines()[0]
                 self._report(f"{path} cannot be read ({reason}): taking the one before")
             else:
                 self._report(f"restored {path}, step {int(self._checkpoint.step.numpy())}")

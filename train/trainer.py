@@ -132,7 +132,7 @@ class Trainer:
     @property
     def step(self):
         """Number of updates made so far, those skipped included."""
-        return int(self.checkpoint.step.numpy())
+        return self._number("step")
 
     def train(
         self,
@@ -192,7 +192,7 @@ class Trainer:
                 self._say(f"the training data ended at step {self.step} of {plan.steps}")
                 return
             log.advance(count, dict(zip(self.loss_names, losses.numpy().tolist(), strict=True)))
-            if int(self.checkpoint.skipped_in_a_row) >= self.options.max_bad_steps:
+            if self._number("skipped_in_a_row") >= self.options.max_bad_steps:
                 self._stop_or_go_back()
                 batches = iter(distributed(train_dataset, self.step, self.strategy))
                 log.go_back_to(self.step)
@@ -221,6 +221,10 @@ class Trainer:
         if self.evaluated is not self.model:
             self.model.set_weights(self.evaluated.get_weights())
 
+    def _number(self, name):
+        """Value of a counter in the checkpoint."""
+        return getattr(self.checkpoint, name).numpy().item()
+
     def _say(self, sentence):
         if self.is_chief:
             self.report(sentence)
@@ -236,7 +240,7 @@ class Trainer:
 
     def _stop_or_go_back(self):
         """Stop after too many bad steps, or load the last checkpoint and halve the rate."""
-        bad, step = int(self.checkpoint.skipped_in_a_row), self.step
+        bad, step = self._number("skipped_in_a_row"), self.step
         sentence = f"{bad} steps in a row up to step {step} had losses or gradients not finite"
         last = self._checkpoints.newest()
         if self.options.after_bad_steps == "stop":
@@ -246,22 +250,22 @@ class Trainer:
             )
         if not self._checkpoints.restore_last():
             raise FloatingPointError(f"{sentence}, and there is no checkpoint to go back to")
-        self._rate_factor.assign(self._rate_factor / 2)
+        factor = self._number("rate_factor") / 2
+        self._rate_factor.assign(factor)
         self.checkpoint.skipped_in_a_row.assign(0)
-        if self._rate_factor < _LEAST_RATE_FACTOR:
+        if factor < _LEAST_RATE_FACTOR:
             raise FloatingPointError(f"{sentence}, at 1/64 of the learning rate too")
         self._checkpoints.save_last(self.step)
-        factor = float(self._rate_factor)
         self._say(f"{sentence}: back at step {self.step}, with {factor:g} of the learning rate")
 
     def _evaluate_and_log(self, log, valid_dataset, plan):
         numbers = self._mean_losses(plan)
-        numbers["learning_rate"] = float(self.checkpoint.optimizer.learning_rate)
-        numbers["skipped_steps"] = int(self.checkpoint.skipped_steps)
+        numbers["learning_rate"] = float(np.asarray(self.checkpoint.optimizer.learning_rate))
+        numbers["skipped_steps"] = self._number("skipped_steps")
         if valid_dataset is not None:
             numbers |= self._scores(valid_dataset)
             log.picture(self.step, self._validation_picture(valid_dataset))
-            if plan.save_best_only and numbers["psnr_rgb_db"] > self.checkpoint.best_psnr:
+            if plan.save_best_only and numbers["psnr_rgb_db"] > self._number("best_psnr"):
                 self.checkpoint.best_psnr.assign(numbers["psnr_rgb_db"])
                 self._checkpoints.save_best(self.step)
         log.numbers(self.step, numbers)

@@ -1,8 +1,8 @@
 """One update of every network of a run, as a graph of TensorFlow operations.
 
 Batch → gradients (in parts, on all replicas) → summed → clipped → applied and averaged, or skipped
-where anything is not finite. Gradients are summed in replica context and applied in cross-replica
-context, because only there may an update depend on a condition.
+where anything is not finite. Gradients are summed before they are applied, because clipping and the
+decision to skip need the sum.
 """
 
 import tensorflow as tf
@@ -64,6 +64,10 @@ class Updates:
 
     def update(self, batch):
         """Make one update with one batch: a tuple of tensors, or of values for each replica."""
+        with self._strategy.scope():
+            return self._update(batch)
+
+    def _update(self, batch):
         statistics = [v for network, _ in self._networks for v in network.non_trainable_variables]
         before = [tf.identity(v) for v in statistics]
         losses, norms, gradients = self._strategy.run(self._replica, args=batch)
@@ -134,8 +138,7 @@ class Updates:
         return tf.clip_by_global_norm(gradients, self._options.clip_norm, use_norm=norm)
 
     def _apply(self, gradients, losses):
-        for (network, optimizer), part in zip(self._networks, gradients, strict=True):
-            optimizer.apply(part, network.trainable_variables)
+        self._strategy.run(self._apply_on_replica, args=(gradients,))
         self._follow()
         self.state["loss_sums"].assign_add(losses)
         self.state["loss_count"].assign_add(1)
@@ -144,6 +147,12 @@ class Updates:
             good = self.state["good_steps"].assign_add(1)
             grow = tf.equal(good % _GROW_LOSS_SCALE_AFTER, 0)
             self.state["loss_scale"].assign(self.state["loss_scale"] * tf.where(grow, 2.0, 1.0))
+
+    def _apply_on_replica(self, gradients):
+        for (network, optimizer), part in zip(self._networks, gradients, strict=True):
+            # Keras would sum them over the replicas; they are the sums already
+            optimizer._all_reduce_sum_gradients = list
+            optimizer.apply(part, network.trainable_variables)
 
     def _follow(self):
         """Move the average towards the weights; it forgets faster in the first steps."""
