@@ -9,9 +9,11 @@ import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
+from model import resolve_single
 from train.curves import draw_run
 
 _DRAW_EVERY_S = 60
+_PICTURE_PX = 96  # LR side of the validation crop drawn at each evaluation
 
 
 class RunLog:
@@ -49,6 +51,8 @@ class RunLog:
         draw_run(self._directory)
         self._bar.close()
         self._board.close()
+        if self._thrown_away:
+            self._thrown_away.cleanup()
 
     def advance(self, count, losses):
         """Move the bar by `count` steps and show the losses, a dict of numbers."""
@@ -87,3 +91,18 @@ def _drop_lines_after(file, step):
         lines = [line for line in file.read_text().splitlines(True) if line.endswith("\n")]
         kept = [line for line in lines if json.loads(line)["step"] <= step]
         file.write_text("".join(kept))
+
+
+def side_by_side(model, lr, hr):
+    """Return LR (enlarged, nearest), SR and HR of the middle of a pair, side by side, uint8."""
+    scale = hr.shape[0] // lr.shape[0]
+    lr = _middle(lr, _PICTURE_PX)
+    enlarged = tf.repeat(tf.repeat(lr, scale, axis=0), scale, axis=1)
+    row = [enlarged, resolve_single(model, lr), _middle(hr, _PICTURE_PX * scale)]
+    return tf.concat([tf.cast(picture, tf.uint8) for picture in row], axis=1)
+
+
+def _middle(picture, px):
+    height, width = (min(px, n) for n in picture.shape[:2])
+    top, left = (picture.shape[0] - height) // 2, (picture.shape[1] - width) // 2
+    return picture[top : top + height, left : left + width]

@@ -14,17 +14,16 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from model import evaluate, resolve_single
+from model import evaluate
 from train.batches import distributed
 from train.checkpoints import Checkpoints
 from train.losses import l1_loss
 from train.options import TrainerOptions, is_chief
 from train.run_facts import RunFacts, data_facts, recipe_facts
-from train.run_log import RunLog
+from train.run_log import RunLog, side_by_side
 from train.schedules import Reduced
 from train.updates import Updates, counter
 
-_PICTURE_PX = 96  # LR side of the validation crop drawn at each evaluation
 _LEAST_RATE_FACTOR = 1 / 64  # a run that still fails with this share of its rate stops
 _LOST_PEERS = (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.DeadlineExceededError)
 
@@ -285,14 +284,8 @@ class Trainer:
         return {"psnr_rgb_db": float(self.evaluate(valid_dataset))}
 
     def _validation_picture(self, dataset):
-        """LR (enlarged, nearest), SR and HR of the middle of the first validation picture."""
         lr, hr = next((lr[0], hr[0]) for lr, hr in dataset)
-        scale = hr.shape[0] // lr.shape[0]
-        lr = _middle(lr, _PICTURE_PX)
-        enlarged = tf.repeat(tf.repeat(lr, scale, axis=0), scale, axis=1)
-        sr = resolve_single(self.evaluated, lr)
-        row = [enlarged, sr, _middle(hr, _PICTURE_PX * scale)]
-        return tf.concat([tf.cast(picture, tf.uint8) for picture in row], axis=1)
+        return side_by_side(self.evaluated, lr, hr)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -323,9 +316,3 @@ def _check_scope(strategy, networks):
                 f"{network.name} was built outside the strategy: build it inside "
                 "`with strategy.scope():`"
             )
-
-
-def _middle(picture, px):
-    height, width = (min(px, n) for n in picture.shape[:2])
-    top, left = (picture.shape[0] - height) // 2, (picture.shape[1] - width) // 2
-    return picture[top : top + height, left : left + width]
