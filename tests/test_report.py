@@ -52,15 +52,15 @@ def test_the_table_has_what_the_runs_left(tmp_path):
     head, one, two = (line.split("  ") for line in said[0].splitlines())
     cells = [cell.strip() for cell in one if cell.strip()]
     assert [cell.strip() for cell in head if cell.strip()] == list(report.COLUMNS)
-    assert cells == [str(first), "600", "30.00", "300", "0.5", "–", "5.5", "800", "0123456"]
+    assert cells == [str(first), "600", "30.00", "300", "0.5", "–", "5.50", "800", "0123456"]
     cells = [cell.strip() for cell in two if cell.strip()]
     assert cells == [str(second), "7", "–", "–", "0.25", "–", "–", "–", "–"]
     assert said[1] == f"wrote {png}" and np.asarray(Image.open(png)).std() > 5
 
 
-def test_pictures_of_a_rotation_are_those_of_all_its_tasks(tmp_path):
-    data = {"sources": [{"pictures": 5}, {"pictures": 7}]}
-    run = write_run(tmp_path, [], data=data)
+@pytest.mark.parametrize("parts", ["sources", "mixed"])
+def test_pictures_of_a_mixture_are_those_of_all_its_parts(tmp_path, parts):
+    run = write_run(tmp_path, [], data={parts: [{"pictures": 5}, {"pictures": 7}]})
     assert report.summary(run, [])["pictures"] == 12
 
 

@@ -101,9 +101,10 @@ def _hours(lines):
 
 
 def _pictures(data):
-    """Pictures of a data set's facts, or of all those that have turns."""
-    if "sources" in data:
-        return sum(source["pictures"] for source in data["sources"])
+    """Pictures of a data set's facts: of all its parts, where it is made of several."""
+    parts = data.get("sources") or data.get("mixed")
+    if parts:
+        return sum(_pictures(part) or 0 for part in parts)
     return data.get("pictures")
 
 
@@ -119,7 +120,7 @@ def _texts(row):
         "best PSNR, dB": "{:.2f}",
         "last loss": "{:.4g}",
         "learning rate": "{:.2e}",
-        "hours": "{:.1f}",
+        "hours": "{:.2f}",
     }
     return [
         _MISSING if value is None else formats.get(column, "{}").format(value)
