@@ -15,7 +15,8 @@ import keras
 
 from data.restoration import RestorationData
 from model.restormer import restormer
-from train.foundation import METRICS, FoundationTrainer, cosine, mean_scores
+from train.foundation import METRICS, FoundationTrainer, mean_scores
+from train.schedules import cosine
 
 NETWORKS = {
     "plain": {},
