@@ -101,5 +101,16 @@ def is_chief(strategy):
     )
 
 
+def check_scope(strategy, networks):
+    """Raise `ValueError` if a network, of a dict of them, was not built where it is to train."""
+    for network in networks.values():
+        created = strategy.extended.variable_created_in_scope
+        if not all(created(variable.value) for variable in network.variables):
+            raise ValueError(
+                f"{network.name} was built outside the strategy: build it inside "
+                "`with strategy.scope():`"
+            )
+
+
 def _one_of(names):
     return ", ".join(repr(name) for name in names[:-1]) + f" or {names[-1]!r}"

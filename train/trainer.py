@@ -18,7 +18,7 @@ from model import evaluate
 from train.batches import distributed
 from train.checkpoints import Checkpoints
 from train.losses import l1_loss
-from train.options import TrainerOptions, is_chief
+from train.options import TrainerOptions, check_scope, is_chief
 from train.run_facts import RunFacts, data_facts, recipe_facts
 from train.run_log import RunLog, side_by_side
 from train.schedules import Reduced
@@ -77,7 +77,7 @@ class Trainer:
         self.directory, self.report = Path(checkpoint_dir), report
         self.options = options or TrainerOptions()
         self.strategy = self.options.strategy or tf.distribute.get_strategy()
-        _check_scope(self.strategy, networks)
+        check_scope(self.strategy, networks)
         self.is_chief = is_chief(self.strategy)
         with self.strategy.scope():
             optimizers = self._make(networks, learning_rate)
@@ -306,13 +306,3 @@ def _copy_of(model):
     copy = model.__class__.from_config(model.get_config())
     copy.set_weights(model.get_weights())
     return copy
-
-
-def _check_scope(strategy, networks):
-    for network in networks.values():
-        created = strategy.extended.variable_created_in_scope
-        if not all(created(variable.value) for variable in network.variables):
-            raise ValueError(
-                f"{network.name} was built outside the strategy: build it inside "
-                "`with strategy.scope():`"
-            )
