@@ -228,6 +228,8 @@ def test_trained_file_says_what_it_is(pictures, tmp_path):
     assert note["training"]["steps"] == 2 and note["training"]["seed"] == 3
     facts = json.loads((tmp_path / "run" / "run.json").read_text())
     assert facts["sessions"][0]["versions"]["tensorflow"] == tf.__version__
+    assert main(["report", str(tmp_path / "run"), "-o", str(tmp_path / "report.png")]) == 0
+    assert (tmp_path / "report.png").stat().st_size > 5000
     assert facts["data"]["pictures"] == 2 and facts["recipe"]["trainer"] == "WdsrTrainer"
 
 

@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 
 from infer.commands import load_tensorflow
-from train import esrgan_commands, restoration
+from train import esrgan_commands, report, restoration
 from train.arguments import (
     add_rate_options,
     add_run_options,
@@ -47,6 +47,8 @@ def parser():
         for name, what in room.COMMANDS.items():
             command = commands.add_parser(name, help=what, description=what)
             room.add_options(command, name)
+    what = "draw and tabulate runs side by side"
+    report.add_options(commands.add_parser("report", help=what, description=what))
     return top
 
 
@@ -93,6 +95,8 @@ def main(arguments=None):
             train_restoration(options)
         elif options.network == "fusion-study":
             study_fusion(options)
+        elif options.network == "report":
+            return report.run(options)
         else:
             train(options)
     except (ValueError, OSError, FloatingPointError) as error:

@@ -8,7 +8,7 @@ def distributed(dataset, step, strategy):
 
     Args:
         dataset: Batches, tuples of tensors. With ``start_at(step, part)``, as
-            `data.pairs.SeekableDataset` has it, each replica's rows are loaded by themselves;
+            `data.batches.SeekableDataset` has it, each replica's rows are loaded by themselves;
             other data sets are skipped forward and cut.
         step: Batches to leave out.
         strategy: `tf.distribute.Strategy`.

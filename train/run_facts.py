@@ -32,7 +32,7 @@ def _network(network):
 
 
 def data_facts(dataset):
-    """What a data set says of itself, see `data.pairs.SeekableDataset`; {} if it says nothing."""
+    """What a data set says of itself, see `data.batches.SeekableDataset`; {} if it says nothing."""
     return getattr(dataset, "facts", {})
 
 

@@ -1,7 +1,7 @@
 """One training loop for every network: exact resume, evaluation, checkpoints, logs.
 
 All that a run needs to go on lives in one `tf.train.Checkpoint`: step, best value, networks,
-averages and optimisers. Batches are found by step number (`data.pairs.SeekableDataset`), so a run
+averages and optimisers. Batches are found by step number (`data.batches.SeekableDataset`), so a run
 killed at any moment and started again ends with the same weights, bit for bit, as one never
 interrupted. ``last/`` is what training goes on from; ``best/`` is what scored highest.
 """
