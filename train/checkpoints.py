@@ -26,6 +26,7 @@ class Checkpoints:
     def __init__(self, checkpoint, networks, directory, report, *, writes=True):
         self._checkpoint, self._networks = checkpoint, networks
         self._directory, self._report = directory, report
+        self._reported = None
         self._thrown_away = None if writes else tempfile.TemporaryDirectory()
         target = directory if writes else Path(self._thrown_away.name)
         _check_writable(target)
@@ -70,7 +71,9 @@ class Checkpoints:
                 reason = str(error).splitlines()[0]
                 self._report(f"{path} cannot be read ({reason}): taking the one before")
             else:
-                self._report(f"restored {path}, step {int(self._checkpoint.step.numpy())}")
+                if path != self._reported:  # `train` loads again what the constructor has loaded
+                    self._report(f"restored {path}, step {int(self._checkpoint.step.numpy())}")
+                self._reported = path
                 return True
         if paths:
             raise OSError(f"no checkpoint of {paths} can be read; remove them to begin anew")
