@@ -43,7 +43,7 @@ class SRModel(keras.Model):
         model.built_by = built_by and BuiltBy(*built_by)
         return model
 
-    def save_weights(self, filepath, overwrite=True):
+    def save_weights(self, filepath, overwrite=True, *, half=False):
         """Write all weights, with the builder's name and arguments, to an HDF5 file.
 
         The file appears whole or not at all. Any name ending in ``.h5`` will do; missing folders
@@ -52,8 +52,13 @@ class SRModel(keras.Model):
         Args:
             filepath: Where to write, ``*.h5``.
             overwrite: False: raise `FileExistsError` if the file is there.
+            half: Store float16 numbers, which makes the file half as large. Read again they are
+                float32, rounded to 11 significant bits.
+
+        Raises:
+            ValueError: The name does not end in ``.h5``; with `half`, a number is above 65504.
         """
-        weight_file.save(self, filepath, overwrite)
+        weight_file.save(self, filepath, overwrite, half=half)
 
     def load_weights(self, filepath):
         """Read weights, checking that the file has every tensor, in its shape, and no other.

@@ -21,7 +21,7 @@ from model.layers import WeightNormConv2D
 _NOTE = "sr"
 
 
-def save(model, path, overwrite=True):
+def save(model, path, overwrite=True, *, half=False):
     """Write `model`'s weights and its builder to `path`; see `SRModel.save_weights`."""
     path = Path(path)
     if path.suffix != ".h5":
@@ -32,6 +32,8 @@ def save(model, path, overwrite=True):
     partial = path.with_name(f".{path.name}.{os.getpid()}.weights.h5")
     try:
         keras.Model.save_weights(model, partial)
+        if half:
+            _halve(partial)
         built_by = model.built_by
         note = {"parameters": model.count_params()}
         if built_by:
@@ -40,6 +42,23 @@ def save(model, path, overwrite=True):
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def _halve(path):
+    """Store the tensors of a file of float32 as float16."""
+    with h5py.File(path) as file:
+        tensors = {name: tensor[()] for name, tensor in _tensors(file).items()}
+        groups = {}
+        file.visititems(lambda name, node: groups.update({name: dict(node.attrs)}))
+    if large := [name for name, tensor in tensors.items() if np.abs(tensor).max() > 65504]:
+        raise ValueError(f"numbers too large for 16 bits (65504): {_first_ten(large)}")
+    with h5py.File(path, "w", libver=("v110", "v110")) as file:  # a quarter less for names
+        for name, attributes in groups.items():
+            if name in tensors:
+                node = file.create_dataset(name, data=tensors[name].astype(np.float16))
+            else:
+                node = file.require_group(name)
+            node.attrs.update(attributes)
 
 
 def read_note(path):
@@ -91,6 +110,39 @@ def load(model, path):
             layer.set_weights(
                 [tensors[f"{prefix}/vars/{i}"][()] for i in range(len(layer.weights))]
             )
+
+
+def load_other_scale(model, path):
+    """Read what a file of the same network at another scale has in common with `model`.
+
+    Tensors are taken where name and shape agree; those of the layers that enlarge do not, and stay
+    as they are in `model`. Reference: arXiv:1707.02921, section 3.3.
+
+    Args:
+        model: A network made by a builder with a `scale`.
+        path: File of `SRModel.save_weights`.
+
+    Returns:
+        Names of the layers that were left as they are.
+
+    Raises:
+        ValueError: The file belongs to a network that differs in more than its scale.
+    """
+    note, built_by = read_note(path), model.built_by
+    differing = built_by.arguments.items() ^ note.get("arguments", {}).items()
+    if note.get("builder") != built_by.name or {name for name, _ in differing} - {"scale"}:
+        there = f"{note.get('builder')}, {note.get('arguments')}"
+        raise ValueError(f"{path} is of {there}; needed is {built_by.name}, {built_by.arguments}")
+    left = []
+    with _open(path) as file:
+        tensors = _tensors(file)
+        for layer, prefix in _layer_paths(model):
+            found = [tensors.get(f"{prefix}/vars/{i}") for i in range(len(layer.weights))]
+            if [getattr(t, "shape", None) for t in found] == [w.shape for w in layer.weights]:
+                layer.set_weights([tensor[()] for tensor in found])
+            else:
+                left.append(layer.name)
+    return left
 
 
 def _open(path):

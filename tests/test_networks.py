@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from model import resolve, resolve_single
+from model import resolve, resolve_single, weight_file
 from model.edsr import edsr
 from model.layers import fold_weight_norm
 from model.preupsample import srcnn, vdsr
@@ -204,3 +204,46 @@ def test_saving_refuses_bad_names_and_keeps_what_is_there(tmp_path):
     model.save_weights(tmp_path / "weights.h5")
     with pytest.raises(FileExistsError, match="overwrite=True"):
         model.save_weights(tmp_path / "weights.h5", overwrite=False)
+
+
+def test_half_file_is_smaller_and_keras_reads_it_too(tmp_path):
+    model = wdsr_b(3, num_filters=13, num_res_blocks=2)
+    files = [tmp_path / name for name in ("whole.weights.h5", "half.weights.h5")]
+    for file in files:
+        model.save_weights(file, half=file.name.startswith("half"))
+    assert files[1].stat().st_size < 0.6 * files[0].stat().st_size
+    assert weight_file.read_note(files[1]) == weight_file.read_note(files[0])
+    for load in (type(model).load_weights, keras.Model.load_weights):
+        other = wdsr_b(3, num_filters=13, num_res_blocks=2)
+        load(other, files[1])
+        for ours, theirs in zip(model.get_weights(), other.get_weights(), strict=True):
+            np.testing.assert_array_equal(ours.astype(np.float16), theirs)
+            assert theirs.dtype == np.float32
+
+
+def test_half_file_refuses_numbers_it_cannot_hold(tmp_path):
+    model = edsr(2, num_filters=4, num_res_blocks=1)
+    next(layer for layer in model.layers if layer.weights).bias.assign([1e5] * 4)
+    with pytest.raises(ValueError, match=r"too large for 16 bits.*conv2d/vars/1"):
+        model.save_weights(tmp_path / "weights.h5", half=True)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("build", [edsr, wdsr_b])
+def test_another_scale_gives_all_but_the_layers_that_enlarge(tmp_path, build):
+    file = tmp_path / "x4.weights.h5"
+    given = build(4, num_filters=7, num_res_blocks=2)
+    given.save_weights(file)
+    model = build(3, num_filters=7, num_res_blocks=2)
+    before = {layer.name: layer.get_weights() for layer in model.layers}
+    left = weight_file.load_other_scale(model, file)
+    assert 0 < len(left) < 4
+    body = [layer for layer in model.layers if layer.weights and layer.name not in left]
+    donors = [layer for layer in given.layers if layer.weights]
+    assert len(body) >= 6
+    for layer, donor in zip(body, donors, strict=False):
+        np.testing.assert_array_equal(layer.get_weights()[0], donor.get_weights()[0])
+    for name in left:
+        np.testing.assert_array_equal(model.get_layer(name).get_weights()[0], before[name][0])
+    with pytest.raises(ValueError, match=r"num_res_blocks.: 2.*needed is.*num_res_blocks.: 3"):
+        weight_file.load_other_scale(build(3, num_filters=7, num_res_blocks=3), file)

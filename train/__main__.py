@@ -68,7 +68,9 @@ def _add_length_options(command):
     group = command.add_argument_group("length")
     group.add_argument("--steps", type=int, required=True, help="updates in all")
     group.add_argument("--batch-size", type=int, default=16, help="pairs a step (default 16)")
-    group.add_argument("--start-from", metavar="FILE", help="weights a new run begins with")
+    group.add_argument(
+        "--start-from", metavar="FILE", help="weights a new run begins with; of any scale"
+    )
 
 
 def _add_network_options(command, name):
@@ -271,7 +273,7 @@ def _trainer(options, directory, strategy):
         )
     model = _network(options)
     if options.start_from:
-        model.load_weights(options.start_from)
+        _begin_from(options.start_from, model)
     recipe = {
         "edsr": trainers.EdsrTrainer,
         "wdsr-a": trainers.WdsrTrainer,
@@ -280,6 +282,18 @@ def _trainer(options, directory, strategy):
     }[options.network]
     paper = {} if rate is None else {"learning_rate": rate}
     return recipe(model, directory, options=updates, **paper)
+
+
+def _begin_from(path, model):
+    """Load weights, of another scale too: then the layers that enlarge are new."""
+    from model import weight_file
+
+    scale = model.built_by.arguments.get("scale")
+    if weight_file.read_note(path).get("arguments", {}).get("scale", scale) == scale:
+        model.load_weights(path)
+    else:
+        left = weight_file.load_other_scale(model, path)
+        print(f"{path} is of another scale: {', '.join(left)} start anew")
 
 
 def _network(options):
