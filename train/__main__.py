@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 
 from infer.commands import load_tensorflow
-from train import esrgan_commands, report, restoration
+from train import esrgan_commands, report, restoration, shelf
 from train.arguments import (
     add_rate_options,
     add_run_options,
@@ -49,6 +49,8 @@ def parser():
             room.add_options(command, name)
     what = "draw and tabulate runs side by side"
     report.add_options(commands.add_parser("report", help=what, description=what))
+    what = "make one of the bundled networks again"
+    shelf.add_options(commands.add_parser("shelf", help=what, description=what))
     return top
 
 
@@ -99,6 +101,8 @@ def main(arguments=None):
             study_fusion(options)
         elif options.network == "report":
             return report.run(options)
+        elif options.network == "shelf":
+            return shelf.run(options)
         else:
             train(options)
     except (ValueError, OSError, FloatingPointError) as error:
@@ -133,7 +137,7 @@ def _write_weights(trainer, options):
     trainer.restore()
     if not trainer.is_chief:
         return
-    trainer.model.save_weights(options.out)
+    trainer.model.save_weights(options.out, half=options.half)
     write_note(options.out, {"training": _training_note(options)})
     print(f"wrote {options.out}")
 

@@ -15,6 +15,7 @@ def add_run_options(command):
     """Add the options of every training run."""
     group = command.add_argument_group("run")
     group.add_argument("--out", required=True, metavar="FILE.weights.h5", help="trained weights")
+    group.add_argument("--half", action="store_true", help="write 16-bit numbers: half as large")
     group.add_argument("--checkpoint-dir", help="folder of the run (default .ckpt/OUT)")
     group.add_argument("--evaluate-every", type=int, default=1000, metavar="N", help="default 1000")
     group.add_argument(
