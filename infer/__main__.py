@@ -55,9 +55,11 @@ def _add_evaluate(command):
     group.add_argument("--caches-dir", default=".caches", help="decoded pictures (default .caches)")
     commands.add_quality(command)
     commands.add_tile(command)
+    command.add_argument(
+        "--lpips", metavar="NAME_OR_FILE", help="score LPIPS too: lpips-squeeze, if fetched"
+    )
     group = face_commands.add_faces(command)
     group.add_argument("--face-model", metavar="NAME_OR_FILE", help="score fusion with this one")
-    group.add_argument("--lpips", metavar="NAME_OR_FILE", help="weights, to score LPIPS too")
     group.add_argument(
         "--face-features", metavar="NAME_OR_FILE", help="weights, to score how alike faces are"
     )
@@ -68,49 +70,48 @@ def _evaluate(options):
         raise ValueError("--record keeps the scores of the plain network; leave the others out")
     if options.task or options.real:
         _evaluate_restoration(options)
-        return
-    if options.face_model:
-        _evaluate_fusion(options)
-        return
-    if options.lpips or options.face_features:
-        raise ValueError("--lpips and --face-features score fusion; give --face-model too")
-    if options.face_model:
-        _evaluate_fusion(options)
-        return
-    if options.lpips or options.face_features:
-        raise ValueError("--lpips and --face-features score fusion; give --face-model too")
-    if not options.hr or options.strength is not None:
+    elif not options.hr or options.strength is not None:
         raise ValueError("evaluate needs --hr DIR, or --real LAYOUT=DIR; --strength needs --task")
+    elif options.face_model:
+        _evaluate_fusion(options)
+    elif options.face_features:
+        raise ValueError("--face-features scores fusion; give --face-model too")
+    else:
+        _evaluate_enlarging(options)
+
+
+def _evaluate_enlarging(options):
+    """Score a network beside bicubic."""
     model = commands.network_of(options)
     from data.degrade import imresize
-    from infer import evaluate
+    from infer import evaluate, weights
     from infer.upscale import Upscaler
 
     network = Upscaler(model, self_ensemble=options.self_ensemble)
-    scale = network.reach.scale
-    table = {}
+    scale, lpips = network.reach.scale, face_commands.lpips(options.lpips)
+    columns = evaluate.ENLARGED + (evaluate.PERCEPTUAL if lpips else [])
     print(
         f"PSNR in dB / SSIM of 8-bit pictures, ×{scale}. Y: BT.601 luma (16..235), {scale} px "
-        "border cut; RGB: all channels, nothing cut.\n"
-        f"{'':24}{'Y network':>16}{'Y bicubic':>16}{'RGB network':>16}{'RGB bicubic':>16}"
+        "border cut; RGB: all channels, nothing cut, as for LPIPS.",
+        evaluate.heading(columns),
+        sep="\n",
     )
+    table = {}
     for pair in evaluate.pairs(options.hr, options.lr, scale, lambda hr: imresize(hr, 1 / scale)):
         sr = network(pair.lr, tile=options.tile, overlap_px=options.overlap_px)
         table[pair.name] = {
-            "network": evaluate.score(sr, pair.hr, scale),
-            "bicubic": evaluate.score(imresize(pair.lr, scale), pair.hr, scale),
+            "network": evaluate.score(sr, pair.hr, scale, lpips),
+            "bicubic": evaluate.score(imresize(pair.lr, scale), pair.hr, scale, lpips),
             "hr_cropped": pair.cropped,
         }
         star = " *" if pair.cropped else ""
-        print(evaluate.row(pair.name + star, table[pair.name], evaluate.ENLARGED))
+        print(evaluate.row(pair.name + star, table[pair.name], columns))
     mean = evaluate.means(table, ("network", "bicubic"))
-    print(evaluate.row("mean", mean, evaluate.ENLARGED))
+    print(evaluate.row("mean", mean, columns))
     if any(row["hr_cropped"] for row in table.values()):
         print(f"* HR cut to a multiple of {scale} px")
     _write_json(options, {"scale": scale, "luma_border_px": scale, "mean": mean, "pictures": table})
     if options.record:
-        from infer import weights
-
         weights.record(options.model or weights.DEFAULT, options.record, mean["network"])
 
 
@@ -124,8 +125,8 @@ def _evaluate_fusion(options):
     """Score fusion beside the general network alone and bicubic, on pictures and on faces."""
     if options.record:
         raise ValueError("--record keeps the scores of one network; leave --face-model out")
-    if not options.hr or options.self_ensemble:
-        raise ValueError("scoring fusion needs --hr DIR, and has no --self-ensemble")
+    if options.self_ensemble:
+        raise ValueError("scoring fusion has no --self-ensemble")
     general = commands.network_of(options)
     fusion, _ = face_commands.fusion_of(options, general)
     from data.degrade import imresize

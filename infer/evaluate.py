@@ -16,7 +16,10 @@ from model.metrics import psnr, ssim
 ENLARGED = [(who, key) for key in ("y", "rgb") for who in ("network", "bicubic")]
 RESTORED = [("input", "rgb"), ("network", "rgb")]
 """Columns of the printed tables, see `row`."""
+PERCEPTUAL = [("network", "lpips"), ("bicubic", "lpips")]
+"""More of them, where LPIPS is measured."""
 
+LPIPS_PX = 64  # smaller pictures have no LPIPS
 _SSIM_PX = 11  # side of its window: smaller pictures have no SSIM
 
 
@@ -107,17 +110,18 @@ def rgb8(pixels):
     return np.repeat(pixels, 3, axis=2) if pixels.shape[2] == 1 else pixels
 
 
-def score(picture, hr, scale):
+def score(picture, hr, scale, lpips=None):
     """Compare two pictures.
 
     Args:
         picture: (H, W, 3) uint8.
         hr: The same shape.
         scale: Border in px that is cut for the luma values.
+        lpips: Function of two float batches in 0..255 → (B,), such as `model.lpips.lpips`'s.
 
     Returns:
-        Dict of ``psnr_y_db``, ``ssim_y``, ``psnr_rgb_db``, ``ssim_rgb``; the SSIM of a picture
-        smaller than its window is None.
+        Dict of ``psnr_y_db``, ``ssim_y``, ``psnr_rgb_db``, ``ssim_rgb`` and, if `lpips` is given,
+        ``lpips``. What a picture is too small for is None.
     """
     a, b = picture[None], hr[None]
     values = {}
@@ -125,6 +129,9 @@ def score(picture, hr, scale):
         shorter = min(hr.shape[:2]) - 2 * options["border_px"]
         values[f"psnr_{key}_db"] = float(psnr(a, b, **options)[0]) if shorter > 0 else None
         values[f"ssim_{key}"] = float(ssim(a, b, **options)[0]) if shorter >= _SSIM_PX else None
+    if lpips:
+        pair = b.astype(np.float32), a.astype(np.float32)
+        values["lpips"] = float(lpips(*pair)[0]) if min(hr.shape[:2]) >= LPIPS_PX else None
     return values
 
 
@@ -172,15 +179,21 @@ def means(table, who):
 
 
 def row(name, scores, columns):
-    """Line of a printed table: a name, and PSNR / SSIM of each ``(who, "y" or "rgb")``."""
-    cells = (
-        _cell(scores[who][f"psnr_{key}_db"], scores[who][f"ssim_{key}"]) for who, key in columns
-    )
+    """Line of a printed table: a name, and what each ``(who, "y", "rgb" or "lpips")`` has."""
+    cells = (_cell(scores[who], key) for who, key in columns)
     return f"{name[:23]:24}" + "".join(f"{cell:>16}" for cell in cells)
 
 
-def _cell(psnr_db, ssim):
+def _cell(scores, key):
+    """PSNR / SSIM, or LPIPS."""
+    shown = {"lpips": 4} if key == "lpips" else {f"psnr_{key}_db": 2, f"ssim_{key}": 4}
     return " / ".join(
-        "-" if value is None else f"{value:.{digits}f}"
-        for value, digits in ((psnr_db, 2), (ssim, 4))
+        "-" if scores[name] is None else f"{scores[name]:.{digits}f}"
+        for name, digits in shown.items()
     )
+
+
+def heading(columns):
+    """Line above `row`s: ``Y network``, ``LPIPS bicubic`` …."""
+    words = {"y": "Y", "rgb": "RGB", "lpips": "LPIPS"}
+    return " " * 24 + "".join(f"{f'{words[key]} {who}':>16}" for who, key in columns)

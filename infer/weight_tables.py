@@ -6,7 +6,10 @@ from model.restormer import restormer
 
 _FACTS = ["name", "network", "parameters", "MB"]
 _RESTORER = "restormer"
-_ENLARGED = "Super-resolution; PSNR in dB / SSIM on BT.601 luma, border of the scale in px cut."
+_ENLARGED = (
+    "Super-resolution; PSNR in dB / SSIM on BT.601 luma, border of the scale in px cut; after it "
+    "LPIPS (SqueezeNet, less is better) of RGB where it was measured."
+)
 _RESTORED = "Restoration; PSNR in dB / SSIM on RGB, nothing cut, damage the same for all networks."
 
 
@@ -70,7 +73,8 @@ def _unlike(value, usual):
 def _score(score, convention):
     if score is None:
         return ""
-    return f"{score[f'psnr_{convention}_db']:.2f} / {score[f'ssim_{convention}']:.4f}"
+    text = f"{score[f'psnr_{convention}_db']:.2f} / {score[f'ssim_{convention}']:.4f}"
+    return f"{text} / {score['lpips']:.3f}" if score.get("lpips") is not None else text
 
 
 def _table(rows):

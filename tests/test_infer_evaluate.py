@@ -6,12 +6,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from data.degrade import imresize
 from infer.__main__ import main
 from infer.image import load_image, save_image
 from infer.upscale import upscale
 from infer.weights import load_model
 from model.edsr import edsr
+from model.lpips import lpips
 from model.wdsr import wdsr_b
+from model.weight_file import read_note
 
 
 @pytest.fixture(scope="module")
@@ -56,6 +59,22 @@ def test_evaluate_prints_and_writes_the_conventions(hr_and_lr, weights, capsys):
     assert found == pytest.approx(expected, abs=1e-3)
     two = [given["pictures"][name]["network"]["ssim_y"] for name in ("one.png", "two.png")]
     assert given["mean"]["network"]["ssim_y"] == pytest.approx(np.mean(two))
+
+
+def test_evaluate_scores_lpips_where_pictures_are_large_enough(hr_and_lr, weights, capsys):
+    network = lpips("squeeze")
+    network.save_weights(hr_and_lr / "lpips.weights.h5")
+    hr = np.random.default_rng(3).integers(0, 256, (66, 70, 3)).astype(np.uint8)
+    save_image(hr_and_lr / "hr" / "large.png", hr)
+    arguments = ["evaluate", "--model", str(weights), "--hr", str(hr_and_lr / "hr")]
+    arguments += ["--lpips", str(hr_and_lr / "lpips.weights.h5"), "--record", "set"]
+    assert main(arguments) == 0
+    printed = capsys.readouterr().out.splitlines()
+    assert printed[1].split()[-4:] == ["LPIPS", "network", "LPIPS", "bicubic"]
+    assert {line.split()[0]: line.split()[-2:] for line in printed}["one.png"] == ["-", "-"]
+    sr = upscale(load_model(weights), imresize(hr, 0.5))
+    expected = float(network([p[None].astype(np.float32) for p in (hr, sr)])[0])
+    assert read_note(weights)["scores"]["set"]["lpips"] == pytest.approx(expected, rel=1e-3)
 
 
 def test_evaluate_with_quality_options(hr_and_lr, weights, capsys):
