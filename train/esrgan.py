@@ -78,6 +78,8 @@ class EsrganTrainer(GanTrainer):
             such as `train.losses.lpips_content_loss`, which needs no large download.
         learning_rate: Of both networks, in place of the paper's.
         checkpoint_dir: Folder of the run; named after the generator by default.
+        pixel_weight: Of L1 on pictures in 0..1. LPIPS is smaller than VGG's content loss, and with
+            the paper's 0.01 leaves textures that no pixel agrees with: 1 suits it.
         face_loss: Function ``(hr, sr) → scalar`` that is added ten times,
             `train.losses.face_feature_loss`; None: no such loss.
         options: `TrainerOptions`.
@@ -99,6 +101,7 @@ class EsrganTrainer(GanTrainer):
         learning_rate=None,
         checkpoint_dir=None,
         *,
+        pixel_weight=PIXEL_WEIGHT,
         face_loss=None,
         options=None,
         report=print,
@@ -110,7 +113,7 @@ class EsrganTrainer(GanTrainer):
         if learning_rate is None:
             rates = [1e-4 / 2**i for i in range(5)]
             learning_rate = piecewise([50_000, 100_000, 200_000, 300_000], rates)
-        self.face_loss = face_loss
+        self.pixel_weight, self.face_loss = pixel_weight, face_loss
         self.loss_names = ("generator_loss", "discriminator_loss", "pixel", "content", "adversary")
         self.loss_names += ("face",) if face_loss else ()
         super().__init__(
@@ -132,7 +135,8 @@ class EsrganTrainer(GanTrainer):
         content = self.content_loss(hr, sr)
         adversary = relativistic_generator_loss(hr_logits, sr_logits)
         against = relativistic_discriminator_loss(hr_logits, sr_logits)
-        total = PIXEL_WEIGHT * pixel + CONTENT_WEIGHT * content + ADVERSARIAL_WEIGHT * adversary
+        total = self.pixel_weight * pixel + CONTENT_WEIGHT * content
+        total += ADVERSARIAL_WEIGHT * adversary
         if self.face_loss is None:
             return total, against, pixel, content, adversary
         face = self.face_loss(hr, sr)

@@ -57,7 +57,11 @@ def add_options(command, name):
         group = command.add_argument_group("networks")
         group.add_argument("--generator", required=True, metavar="NAME_OR_FILE", help="to sharpen")
         _add_discriminator(group)
-        _add_losses(command.add_argument_group("losses"))
+        group = command.add_argument_group("losses")
+        _add_losses(group)
+        group.add_argument(
+            "--pixel-weight", type=float, default=0.01, help="default 0.01; with --lpips try 1"
+        )
     else:
         _add_network(command.add_argument_group("network"))
         command.add_argument("--start-from", metavar="FILE", help="weights a new run begins with")
@@ -155,6 +159,7 @@ def make_trainer(options, load_model, features, strategy, directory):
         content,
         rate,
         directory,
+        pixel_weight=options.pixel_weight,
         face_loss=face,
         options=updates,
     )

@@ -15,6 +15,8 @@ _IMAGENET_DEVIATION = 58.0
 """Of pixels, in grey levels (0.225 of 255). ESRGAN's VGG takes pictures divided by it; ours does
 not, and its features are larger by as much."""
 
+GRID_PX = 8  # of SqueezeNet's and VGG's third stage; a picture for LPIPS loses as much
+
 _FACE_EXPONENT = 6  # by definition of this project, as the two steps before it
 
 
@@ -123,6 +125,10 @@ def relativistic_discriminator_loss(hr_logits, sr_logits):
 def lpips_content_loss(distance):
     """Make a content loss ``(hr, sr) → scalar`` of an LPIPS network, in place of VGG features.
 
+    The network's strides weigh pixels by their place in its grid, and a generator that always meets
+    the same grid draws it into its pictures. Both pictures are therefore cut alike by up to 8 px at
+    the top and left, drawn from the batch itself, so that a step can be made again.
+
     Args:
         distance: Network of `model.lpips` with its weights.
 
@@ -130,7 +136,12 @@ def lpips_content_loss(distance):
     """
 
     def content_loss(hr, sr):
-        return tf.reduce_mean(distance([hr, sr], training=False))
+        hr = tf.cast(hr, sr.dtype)
+        seed = tf.cast(tf.reduce_sum(hr[:, ::8, ::8]), tf.int32)
+        top, left = tf.unstack(tf.random.stateless_uniform([2], [seed, 0], 0, GRID_PX, tf.int32))
+        height, width = tf.unstack(tf.shape(sr)[1:3] - GRID_PX)
+        cut = [p[:, top : top + height, left : left + width] for p in (hr, sr)]
+        return tf.reduce_mean(distance(cut, training=False))
 
     return content_loss
 
