@@ -10,10 +10,17 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+_WEIGHTS = Path(__file__).parents[1] / "weights"
 _PHOTOS = "--hr {pictures}/photos {pictures}/bsds300 --valid-hr {pictures}/b100"
 _FACES = "--hr {pictures}/faces_train --valid-hr {pictures}/faces_valid"
 _CLEAN = "--clean {pictures}/photos {pictures}/bsds300 --valid-clean {pictures}/b100"
 _RESTORMER = f"foundation --dim 16 --num-blocks 2 2 2 2 --num-refinement-blocks 1 {_CLEAN}"
+_WDSR = "wdsr-b --num-res-blocks 32 --scale 4"
+_BF16 = "--precision mixed_bfloat16"
+_GAN = (
+    f"--discriminator-filters 32 --lpips lpips-squeeze --pixel-weight 1 {_BF16} "
+    "--learning-rate 2e-4 --warm-up-steps 50 --ema-decay 0.99 --seed 1"
+)
 _ALL_TASKS = "--mix all=445 --valid-mix all=3 --real polyu={pictures}/polyu"
 
 
@@ -23,8 +30,8 @@ class Recipe:
 
     Attributes:
         stages: Commands of ``python -m train`` without ``--out``. ``{pictures}`` stands for the
-            folder of all data sets, ``{before}`` for what the stage before wrote, ``{shelf}`` for
-            the folder of the other files.
+            folder of all data sets, ``{before}`` for what the stage before wrote, ``{weights}`` for
+            the folder of the bundled files, which some begin with.
         remark: What a repetition will differ in, or what it costs.
     """
 
@@ -32,16 +39,53 @@ class Recipe:
     remark: str = ""
 
 
+def _wdsr_of_another_scale(scale):
+    return Recipe(
+        (
+            f"wdsr-b --num-res-blocks 32 --scale {scale} {_PHOTOS} --hr-crop-px {24 * scale} "
+            "--steps 900 --learning-rate 1e-3 --warm-up-steps 100 --fall-steps 700 "
+            f"--evaluate-every 450 --seed 1 {_BF16} "
+            "--start-from {weights}/wdsr-b-32-x4.weights.h5",
+        ),
+    )
+
+
 RECIPES = {
+    "edsr-16-x4": Recipe(
+        (
+            f"edsr --num-res-blocks 16 --scale 4 {_PHOTOS} --steps 5000 --learning-rate 5e-4 "
+            f"--fall-steps 2500 --seed 1 {_BF16}",
+        ),
+    ),
+    "wdsr-b-32-x2": _wdsr_of_another_scale(2),
+    "wdsr-b-32-x3": _wdsr_of_another_scale(3),
     "wdsr-b-32-x4": Recipe(
         (
-            f"wdsr-b --num-res-blocks 32 --scale 4 {_PHOTOS} --steps 9500 --learning-rate 2e-3 "
-            "--fall-steps 3500 --seed 1",
-            f"wdsr-b --num-res-blocks 32 --scale 4 {_PHOTOS} --steps 3000 --learning-rate 1e-3 "
-            "--warm-up-steps 100 --fall-steps 2200 --evaluate-every 750 --seed 3 "
-            "--precision mixed_bfloat16 --start-from {before}",
+            f"{_WDSR} {_PHOTOS} --steps 9500 --learning-rate 2e-3 --fall-steps 3500 --seed 1",
+            f"{_WDSR} {_PHOTOS} --steps 3000 --learning-rate 1e-3 --warm-up-steps 100 "
+            f"--fall-steps 2200 --evaluate-every 750 --seed 3 {_BF16} --start-from {{before}}",
         ),
         "up to step 3,363 windows were drawn in proportion to a picture's area (commit 3ca1514)",
+    ),
+    "wdsr-b-32-x4-faces": Recipe(
+        (
+            f"{_WDSR} {_FACES} --steps 1000 --learning-rate 5e-4 --warm-up-steps 50 "
+            f"--fall-steps 800 --evaluate-every 500 --seed 1 {_BF16} "
+            "--start-from {weights}/wdsr-b-32-x4.weights.h5",
+        ),
+    ),
+    "wdsr-b-32-x4-faces-gan": Recipe(
+        (
+            f"esrgan --faces {_FACES} --generator {{weights}}/wdsr-b-32-x4-faces.weights.h5 "
+            f"--hr-crop-px 64 --batch-size 16 {_GAN} --steps 1000 --fall-steps 500 "
+            "--evaluate-every 250",
+        ),
+    ),
+    "wdsr-b-32-x4-gan": Recipe(
+        (
+            f"esrgan {_PHOTOS} --generator {{weights}}/wdsr-b-32-x4.weights.h5 --hr-crop-px 96 "
+            f"--batch-size 8 {_GAN} --steps 1400 --fall-steps 700 --evaluate-every 350",
+        ),
     ),
     "restormer-small": Recipe(
         (
@@ -102,7 +146,9 @@ def commands(name, pictures, out):
     for number, stage in enumerate(stages, 1):
         last = number == len(stages)
         written = str(Path(out, f"{name}{'' if last else f'-stage-{number}'}.weights.h5"))
-        words = [w.format(pictures=pictures, before=before, shelf=out) for w in stage.split()]
+        words = [
+            w.format(pictures=pictures, before=before, weights=_WEIGHTS) for w in stage.split()
+        ]
         found.append([*words, *(["--half"] if last else []), "--out", written])
         before = written
     return found
