@@ -7,15 +7,22 @@ from pathlib import Path
 
 from infer import commands
 
-DEFAULT_FACE = "rrdb-faces-x4"
+DEFAULT_FACE = "wdsr-b-32-x4-faces-gan"
 """What is used for faces when no network is named."""
+
+DEFAULT_GENERAL = "wdsr-b-32-x4-gan"
+"""What is used for the rest then: as sharp as the faces, for in a soft picture they would show."""
 
 
 def add_options(command):
     """Add the options of ``faces``."""
     command.add_argument("pictures", nargs="+", help="files, folders or patterns such as '*.jpg'")
     command.add_argument("-o", "--out", required=True, help="file to write, or folder")
-    commands.add_model(command)
+    command.add_argument(
+        "--model",
+        metavar="NAME_OR_FILE",
+        help=f"general network (default {DEFAULT_GENERAL}: as sharp as the one for faces)",
+    )
     command.add_argument(
         "--face-model",
         metavar="NAME_OR_FILE",
@@ -62,7 +69,7 @@ def run(options):
     todo, in_folder = commands.prepare(options)
     if options.faces is not None and len(todo) > 1:
         raise ValueError(f"--faces chooses in one picture, got {len(todo)}")
-    fusion, key = fusion_of(options, commands.load(options.model))
+    fusion, key = fusion_of(options, commands.load(options.model or _general()))
     from infer.batch import Outcome
 
     total = Outcome()
@@ -79,7 +86,7 @@ def fusion_of(options, general):
     """Make the `Fusion` of a general network and ``--face-model``, and its key for `batch`."""
     from infer.batch import fingerprint
     from infer.detect import Mtcnn
-    from infer.faces import Fusion, MaskOptions, Specialist
+    from infer.faces import Fusion, MaskOptions, Specialist, confirmed
     from infer.upscale import Upscaler
 
     mask_options = MaskOptions(
@@ -89,9 +96,16 @@ def fusion_of(options, general):
         chosen=getattr(options, "faces", None),
     )
     face = commands.load(options.face_model or _bundled())
-    specialist = Specialist(Upscaler(face), Mtcnn(options.least_px))
+    specialist = Specialist(Upscaler(face), confirmed(Mtcnn(options.least_px)))
     fusion = Fusion(Upscaler(general), [specialist], mask_options)
     return fusion, f"{fingerprint(general)} {fingerprint(face)} {mask_options}"
+
+
+def _general():
+    """The default general network; None, for the default of all commands, if it is not bundled."""
+    from infer.weights import manifest
+
+    return DEFAULT_GENERAL if DEFAULT_GENERAL in manifest() else None
 
 
 def _bundled():
@@ -171,8 +185,8 @@ def face_features(name):
 def fuse(general, face):
     """Function of an LR batch of one picture to the SR batch that two networks make together."""
     from infer.detect import Mtcnn
-    from infer.faces import Fusion, Specialist
+    from infer.faces import Fusion, Specialist, confirmed
     from infer.upscale import Upscaler
 
-    fusion = Fusion(Upscaler(general), [Specialist(Upscaler(face), Mtcnn())])
+    fusion = Fusion(Upscaler(general), [Specialist(Upscaler(face), confirmed(Mtcnn()))])
     return lambda lr: fusion(lr[0].numpy())[None]

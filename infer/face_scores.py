@@ -1,14 +1,17 @@
 """Score a fusion beside the general network alone: on whole pictures, and on the faces in them.
 
-Faces are found in the true picture, so that all are scored on the same pixels.
+Faces are found in the true picture, so that all are scored on the same pixels. `seam` needs no true
+picture: it tells whether the edge of a mask can be seen.
 """
 
+import cv2
 import numpy as np
 
 from infer.detect import padded
 from infer.evaluate import mean, score
 
 _LPIPS_PX = 64  # smaller pictures have no LPIPS
+_AROUND_PX = 6  # σ of the blur that gives the surroundings of a mask's edge
 
 PICTURE_COLUMNS = {
     "psnr_y_db": "PSNR Y",
@@ -63,6 +66,32 @@ def _measured(measure, sr, hr):
     if measure is None:
         return None
     return float(np.asarray(measure(hr[None].astype(np.float32), sr[None].astype(np.float32)))[0])
+
+
+def seam(picture, mask):
+    """Measure how much a picture changes where a mask rises, beside how much it does around it.
+
+    Fusion leaves no seam if this is what it is for the general network's result, whose own edges
+    may lie there. An edge that a picture has at the mask's raises it.
+
+    Args:
+        picture: (H, W, 3) in 0..255.
+        mask: (H, W) in 0..1, `infer.faces.Fusion.mask`.
+
+    Returns:
+        Mean squared gradient where the mask is neither 0 nor 1, over that outside it, near by.
+
+    Raises:
+        ValueError: The mask has no soft edge, or nothing is outside it.
+    """
+    grey = np.asarray(picture, np.float64).mean(axis=2)
+    energy = sum(np.square(gradient) for gradient in np.gradient(grey))
+    edge = (mask > 0) & (mask < 1)
+    near = cv2.GaussianBlur(edge.astype(np.float64), (0, 0), _AROUND_PX) > 0.05
+    around = near & (mask == 0)
+    if not edge.any() or not around.any():
+        raise ValueError("a seam needs a mask with a soft edge, and pixels outside it")
+    return energy[edge].mean() / energy[around].mean()
 
 
 def summary(table):

@@ -9,7 +9,7 @@ be a pair.
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -23,8 +23,45 @@ SOFTNESS = 0.1
 """σ of the mask's Gaussian, as a share of the box's width and height."""
 
 _CUT_SIGMAS = 3  # where the Gaussian ends, in σ; with PADDING, M is 1 on all of the found box
+_SAME = 0.4  # shared over covered area, from which two boxes are of one face
+_OTHER_SIZE = 1.15  # of a second look; the sizes of MTCNN's own pyramid are 1.41 apart
+_LARGEST_COPY = 1e7  # pixels for it: 30 MB
 _ROWS = 256
 _COLOUR_SIGMA = 0.15  # of the low frequencies that --match-colour takes, as a share of the box
+
+
+def confirmed(detect):
+    """Make a detector that looks twice: what it finds must be there in another size, too.
+
+    The lower confidence counts. MTCNN took a drawn face (in tests/test_detect.py) for a real one in
+    9 of 100 sizes with 0.9 or more, and never so twice; it lost none of 45 faces in photographs.
+    """
+
+    def look_twice(picture):
+        first = detect(picture)
+        second = list(_finds_in_another_size(detect, picture)) if first else []
+        pairs = ((a, [b.confidence for b in second if _overlap(a, b) > _SAME]) for a in first)
+        return [replace(a, confidence=min(a.confidence, max(c))) for a, c in pairs if c]
+
+    return look_twice
+
+
+def _finds_in_another_size(detect, picture):
+    """Look in a copy that is a little larger, or, of a large picture, smaller."""
+    area = picture.shape[0] * picture.shape[1]
+    enlarge = area * _OTHER_SIZE**2 <= _LARGEST_COPY
+    factor = _OTHER_SIZE if enlarge else min(1, math.sqrt(_LARGEST_COPY / area)) / _OTHER_SIZE
+    for box in detect(cv2.resize(picture, None, fx=factor, fy=factor)):
+        sides = (n / factor for n in (box.left, box.top, box.width, box.height))
+        yield Box(*sides, box.confidence)
+
+
+def _overlap(a, b):
+    """Area that two boxes share, over the area that they cover."""
+    width = min(a.left + a.width, b.left + b.width) - max(a.left, b.left)
+    height = min(a.top + a.height, b.top + b.height) - max(a.top, b.top)
+    shared = max(0, width) * max(0, height)
+    return shared / (a.width * a.height + b.width * b.height - shared)
 
 
 @dataclass(frozen=True)

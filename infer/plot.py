@@ -1,10 +1,13 @@
 """Figures for notebooks: pictures side by side, and where they differ."""
 
+import cv2
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib import colormaps
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
+
+_BOX_COLOUR, _FONT = (255, 230, 0), cv2.FONT_HERSHEY_SIMPLEX
 
 
 def plot_sample(lr, sr):
@@ -92,3 +95,73 @@ def error_map(a, b, *, largest=64):
     if difference.ndim == 3:
         difference = difference.mean(axis=-1)
     return colormaps["jet"](np.clip(difference / largest, 0, 1), bytes=True)[..., :3]
+
+
+def with_boxes(picture, boxes):
+    """Draw boxes, numbered from 0, into a copy of a picture.
+
+    Args:
+        picture: (H, W, 3) uint8.
+        boxes: Of `infer.detect.Box`.
+
+    Returns:
+        (H, W, 3) uint8.
+    """
+    drawn = np.array(picture)
+    width = max(2, round(max(drawn.shape) / 256))
+    for number, box in enumerate(boxes):
+        top_left = round(box.left), round(box.top)
+        corner = round(box.left + box.width) - 1, round(box.top + box.height) - 1
+        cv2.rectangle(drawn, top_left, corner, _BOX_COLOUR, width)
+        place = top_left[0], max(top_left[1] - 2 * width, 12 * width)
+        cv2.putText(drawn, str(number), place, _FONT, width / 2.5, _BOX_COLOUR, width, cv2.LINE_AA)
+    return drawn
+
+
+def neighbour_steps(picture):
+    """Differences of brightness between neighbouring pixels, sorted.
+
+    Args:
+        picture: (H, W) or (H, W, C) in 0..255; brightness is the mean of the channels.
+
+    Returns:
+        (N,) float32, one for each pixel and its right and lower neighbour.
+    """
+    grey = np.asarray(picture, np.float32)
+    grey = grey.mean(axis=-1) if grey.ndim == 3 else grey
+    return np.sort(np.concatenate([np.diff(grey, axis=axis).ravel() for axis in (0, 1)]))
+
+
+def texture_distance(a, b):
+    """How unlike the textures of two pictures of one size are, wherever in them they lie.
+
+    The mean difference of their sorted `neighbour_steps` (the Wasserstein distance of the two
+    distributions), in grey levels. It sees one trait of texture only: noise of the right strength
+    has it too.
+    """
+    return float(np.abs(neighbour_steps(a) - neighbour_steps(b)).mean())
+
+
+def texture_histogram(pictures, *, largest=40):
+    """Draw how often neighbouring pixels differ by how much, a line a picture, log scale.
+
+    Args:
+        pictures: Title → picture, as `neighbour_steps` takes it.
+        largest: Steps up to this many grey levels are drawn.
+
+    Returns:
+        A `matplotlib.figure.Figure`.
+    """
+    figure = Figure(figsize=(8, 3.5), layout="constrained")
+    axes = figure.subplots()
+    edges = np.arange(-largest, largest + 2) - 0.5
+    for title, picture in pictures.items():
+        steps = neighbour_steps(picture)
+        share = np.histogram(steps, edges)[0] / len(steps)
+        axes.plot(edges[:-1] + 0.5, share, label=title)
+    axes.set(
+        xlabel="step to the next pixel, grey levels", ylabel="share of the pixels", yscale="log"
+    )
+    axes.grid(alpha=0.3)
+    axes.legend()
+    return figure

@@ -5,7 +5,8 @@ import pytest
 from scipy.ndimage import gaussian_filter
 
 from infer.detect import Box
-from infer.faces import Fusion, MaskOptions, Specialist
+from infer.face_scores import seam
+from infer.faces import Fusion, MaskOptions, Specialist, confirmed
 from infer.image import load_image
 from infer.upscale import Upscaler, upscale
 from infer.weights import load_model
@@ -184,6 +185,30 @@ class Offset:
         return self._network(image, **options) + self._colour
 
 
+@pytest.mark.parametrize(("height", "width"), [(200, 300), (3000, 4000)])
+def test_confirmed_finds_are_there_in_another_size_too(height, width):
+    """Of three finds one is found again at its place, with less confidence."""
+    looked_at = []
+
+    def detect(searched):
+        looked_at.append(searched.shape)
+        factor = searched.shape[1] / width
+        left, top, *sides = (factor * n for n in (70, 30, 50, 60))
+        if len(looked_at) == 1:
+            return [Box(20, 10, 30, 30, 0.97), Box(left, top, *sides, 0.98), Box(140, 90, 40, 40)]
+        return [Box(left, top, *sides, 0.93), Box(factor * 160, factor * 110, 40, 40, 0.99)]
+
+    (box,) = confirmed(detect)(np.zeros((height, width, 3), np.uint8))
+    assert box == Box(70, 30, 50, 60, 0.93)
+    assert looked_at[1][0] / looked_at[0][0] == pytest.approx(1.15 if height < 1000 else 0.8, 0.01)
+
+
+def test_nothing_found_is_not_looked_at_twice():
+    looks = []
+    assert confirmed(lambda searched: looks.append(1) or [])(np.zeros((9, 9, 3), np.uint8)) == []
+    assert len(looks) == 1
+
+
 def test_match_colour_takes_the_colour_from_the_general_result():
     image = 100 + picture(3, dtype=np.float32) / 5
     box, general = FACES["one"][0], upscale(GENERAL, image)
@@ -216,13 +241,21 @@ def test_refuses_options_out_of_range(arguments, message):
         MaskOptions(**arguments)
 
 
-def seam(image, mask):
-    """Gradient energy on the band where a mask rises, over that on as wide a band outside it."""
-    grey = image.astype(np.float64).mean(axis=2)
-    energy = sum(np.square(gradient) for gradient in np.gradient(grey))
-    band = (mask > 0) & (mask < 1)
-    surroundings = (gaussian_filter(band.astype(float), 6) > 0.05) & (mask == 0)
-    return energy[band].mean() / energy[surroundings].mean()
+@pytest.mark.parametrize(
+    ("step", "expected"), [(0, 1), (4, (5**2 + 5**2 + 3**2 + 3**2) / 4 / 3**2)]
+)
+def test_seam_is_gradient_energy_on_the_edge_over_that_around_it(step, expected):
+    """A ramp, and a step of some grey levels at the start of an edge of 4 px."""
+    mask = np.clip((np.arange(40) - 17) / 5, 0, 1) * np.ones((30, 1))
+    columns = 3.0 * np.arange(40) + step * (np.arange(40) > 18)
+    ramp = (columns * np.ones((30, 1)))[..., None].repeat(3, axis=2)
+    assert seam(ramp, mask) == pytest.approx(expected)
+
+
+def test_seam_refuses_a_mask_without_soft_edge_or_outside():
+    for mask in (np.zeros((9, 9)), np.full((9, 9), 0.5)):
+        with pytest.raises(ValueError, match="needs a mask with a soft edge, and pixels outside"):
+            seam(np.zeros((9, 9, 3)), mask)
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,14 @@ import matplotlib
 import numpy as np
 import pytest
 
-from infer.plot import side_by_side
+from infer.detect import Box
+from infer.plot import (
+    neighbour_steps,
+    side_by_side,
+    texture_distance,
+    texture_histogram,
+    with_boxes,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -41,3 +48,33 @@ def test_any_mode_and_depth_can_be_drawn():
 def test_sizes_must_agree():
     with pytest.raises(ValueError, match=r"one size, got \[\(2, 3\), \(3, 2\)\]"):
         side_by_side({"a": np.zeros((2, 3)), "b": np.zeros((3, 2))})
+
+
+def test_boxes_are_drawn_where_they_are_into_a_copy():
+    picture = np.zeros((101, 151, 3), np.uint8)
+    drawn = with_boxes(picture, [Box(30.4, 40, 50, 47), Box(100, 60, 20, 23)])
+    assert not picture.any()
+    for y, x in ((60, 30), (86, 50), (40, 79), (60, 110), (82, 119)):
+        assert tuple(drawn[y, x]) == (255, 230, 0)
+    assert not drawn[46:80, 37:73].any() and not drawn[90:].any()
+
+
+def test_textures_are_compared_wherever_they_lie():
+    random = np.random.default_rng(0)
+    picture = random.integers(0, 256, (13, 17, 3), dtype=np.uint8)
+    assert len(neighbour_steps(picture)) == 12 * 17 + 13 * 16
+    assert texture_distance(picture, picture.swapaxes(0, 1)) == 0
+    assert texture_distance(picture, picture / 2) > 1
+    np.testing.assert_array_equal(neighbour_steps(np.uint8([[3, 250]])), [247])
+
+
+def test_a_histogram_has_the_share_of_every_step():
+    flat = np.full((7, 5, 3), 9, np.uint8)
+    columns = flat + 4 * (np.arange(5) % 2).astype(np.uint8)[:, None]
+    (axes,) = texture_histogram({"flat": flat, "columns": columns}).axes
+    for line, steps in zip(
+        axes.lines, ({0: 1}, {-4: 14 / 58, 0: 30 / 58, 4: 14 / 58}), strict=True
+    ):
+        drawn_steps = {int(x): y for x, y in zip(*line.get_data(), strict=True) if y}
+        assert drawn_steps == pytest.approx(steps)
+    assert [text.get_text() for text in axes.get_legend().texts] == ["flat", "columns"]
