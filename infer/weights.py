@@ -104,12 +104,16 @@ def record(name_or_path, data_set, scores, task=None):
     weight_file.write_note(path, {kind: kept | {data_set: new}})
 
 
+def _stem(file):
+    return file.name.removesuffix(_ENDING)
+
+
 def rebuild(directory=WEIGHTS_DIR):
     """Write manifest.json and the tables of both READMEs anew from the files in a folder."""
     facts = {}
-    for file in sorted(directory.glob("*" + _ENDING)):
+    for file in sorted(directory.glob("*" + _ENDING), key=_stem):
         sha256 = hashlib.sha256(file.read_bytes()).hexdigest()
-        name = file.name.removesuffix(_ENDING)
+        name = _stem(file)
         own = {"file": file.name, "bytes": file.stat().st_size, "sha256": sha256}
         facts[name] = own | weight_file.read_note(file)
     (directory / "manifest.json").write_text(json.dumps(facts, indent=1) + "\n")

@@ -1,6 +1,7 @@
 """The fusion study and the commands of ESRGAN, with the smallest networks."""
 
 import csv
+import argparse
 import json
 
 import keras
@@ -19,6 +20,7 @@ from model.weight_file import read_note
 from tests.conftest import start_anew
 from train import losses
 from train.__main__ import main
+from train.esrgan_commands import interpolate
 from train.fusion_study import FACE_LOSS, FUSION, FusionStudy, Recipe, write_table
 
 
@@ -166,6 +168,10 @@ def test_commands_train_both_stages_on_faces(folder):
     assert {"generator_loss", "discriminator_loss", "content", "face"} <= line.keys()
     a, b = (load_model(file).get_weights() for file in (first, second))
     assert any((x != y).any() for x, y in zip(a, b, strict=True))
+    model = load_model(second)
+    interpolate(model, argparse.Namespace(generator=first, interpolate=0.25), load_model)
+    for x, y, z in zip(a, b, model.get_weights(), strict=True):
+        np.testing.assert_allclose(z, 0.75 * x + 0.25 * y, rtol=1e-5, atol=1e-7)
 
 
 class Spy:
@@ -210,6 +216,7 @@ def test_command_hands_the_study_its_parts(folder, monkeypatch):
     ("arguments", "message"),
     [
         (["--faces", "--hr", "a", "b"], "faces are taken from one folder, got 2"),
+        (["--interpolate", "2"], "--interpolate must be in 0..1, got 2"),
         (["--lpips", "nowhere"], "no weights named 'nowhere'"),
         (["--generator", "nowhere"], "no weights named 'nowhere'"),
         (["--face-features", "begin.h5"], "face features are of vggface or dlib_face"),

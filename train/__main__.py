@@ -77,6 +77,10 @@ def _write_weights(trainer, options):
     trainer.restore()
     if not trainer.is_chief:
         return
+    if getattr(options, "interpolate", 1) < 1:
+        from infer.weights import load_model
+
+        esrgan_commands.interpolate(trainer.model, options, load_model)
     trainer.model.save_weights(options.out, half=options.half)
     write_note(options.out, {"training": _training_note(options)})
     print(f"wrote {options.out}")

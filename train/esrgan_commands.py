@@ -59,6 +59,13 @@ def add_options(command, name):
         _add_discriminator(group)
         group = command.add_argument_group("losses")
         _add_losses(group)
+        command.add_argument(
+            "--interpolate",
+            type=float,
+            default=1.0,
+            metavar="SHARE",
+            help="write what lies between --generator (0) and the trained network (1, default)",
+        )
         group.add_argument(
             "--pixel-weight", type=float, default=0.01, help="default 0.01; with --lpips try 1"
         )
@@ -152,6 +159,8 @@ def make_trainer(options, load_model, features, strategy, directory):
         if options.start_from:
             generator.load_weights(options.start_from)
         return EsrganGeneratorTrainer(generator, directory, rate, options=updates)
+    if not 0 <= options.interpolate <= 1:
+        raise ValueError(f"--interpolate must be in 0..1, got {options.interpolate:g}")
     content, face = losses(options, load_model, features)
     return EsrganTrainer(
         load_model(options.generator),
@@ -163,6 +172,21 @@ def make_trainer(options, load_model, features, strategy, directory):
         face_loss=face,
         options=updates,
     )
+
+
+def interpolate(model, options, load_model):
+    """Move a trained generator towards the one it began with: less noise, less invented texture.
+
+    Args:
+        model: The trained generator; changed in place.
+        options: Of the command.
+        load_model: Function of a name or file → network.
+
+    Reference: arXiv:1809.00219, section 3.4; here of the variables, weight normalisation's too.
+    """
+    share, before = options.interpolate, load_model(options.generator).get_weights()
+    pairs = zip(before, model.get_weights(), strict=True)
+    model.set_weights([(1 - share) * a + share * b for a, b in pairs])
 
 
 def run_study(options, data, fuse, metrics, load_model, features):

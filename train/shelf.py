@@ -19,7 +19,7 @@ _WDSR = "wdsr-b --num-res-blocks 32 --scale 4"
 _BF16 = "--precision mixed_bfloat16"
 _GAN = (
     f"--discriminator-filters 32 --lpips lpips-squeeze --pixel-weight 1 {_BF16} "
-    "--learning-rate 2e-4 --warm-up-steps 50 --ema-decay 0.99 --seed 1"
+    "--learning-rate 2e-4 --warm-up-steps 50 --ema-decay 0.99 --seed 1 --interpolate 0.8"
 )
 _ALL_TASKS = "--mix all=445 --valid-mix all=3 --real polyu={pictures}/polyu"
 
