@@ -1,7 +1,7 @@
 """The fusion study and the commands of ESRGAN, with the smallest networks."""
 
-import csv
 import argparse
+import csv
 import json
 
 import keras
@@ -63,7 +63,8 @@ def study(sets, directory, recipe=RECIPE, said=None):
         return lambda lr: tf.repeat(tf.repeat(lr, 4, axis=1), 4, axis=2)
 
     said = [] if said is None else said
-    run = FusionStudy(recipe, *sets, fuse, {"psnr_db": psnr}, directory, report=said.append)
+    metrics = {"psnr_db": psnr, "face_similarity": lambda hr, sr: tf.ones(len(hr))}
+    run = FusionStudy(recipe, *sets, fuse, metrics, directory, report=said.append)
     run.run()
     return run, fused
 
@@ -85,7 +86,7 @@ def test_trains_scores_and_writes_every_variant_once(sets, tmp_path):
     np.testing.assert_array_equal(np.concatenate(face), weights[FACE_LOSS])
 
     rows = read(tmp_path / "table-1.csv")
-    assert rows[0] == ["variant", "general psnr_db", "faces psnr_db"]
+    assert rows[0] == ["variant", "general psnr_db", "faces psnr_db", "faces face_similarity"]
     assert [row[0] for row in rows[1:]] == run.variants
     lr_hr = list(sets[1]["faces"])
     nearest = [psnr(hr, tf.repeat(tf.repeat(lr, 4, axis=1), 4, axis=2)) for lr, hr in lr_hr]
@@ -111,6 +112,12 @@ def test_without_a_face_loss_fusion_takes_the_plain_face_network(sets, tmp_path)
     model.load_weights(tmp_path / "faces.weights.h5")
     for a, b in zip(fused[0][1], model.get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+def test_results_of_another_budget_are_not_taken_for_these(sets, tmp_path):
+    (tmp_path / "budget.json").write_text(json.dumps(RECIPE.budget | {"gan_steps": 9}))
+    with pytest.raises(ValueError, match="has results with gan_steps 9, not 3: take another fol"):
+        study(sets, tmp_path)
 
 
 def test_the_table_marks_the_best(tmp_path):
