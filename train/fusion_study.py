@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from model import resolve
-from train.esrgan import EsrganGeneratorTrainer, EsrganTrainer
+from train.esrgan import PIXEL_WEIGHT, EsrganGeneratorTrainer, EsrganTrainer
 from train.study_report import draw_comparison
 
 FACE_LOSS = "faces, face loss"
@@ -30,6 +30,9 @@ TRAINED = {
 
 FUSION = "fusion"
 """The variant that is not trained: "general", and where faces are the one with face loss."""
+
+ON_FACES_ONLY = ("face_similarity",)
+"""Metrics that say nothing about other pictures."""
 
 _PICTURE_PX = 160  # largest side of the crops in the figure
 _PICTURES = 2  # of each test set in the figure
@@ -46,6 +49,7 @@ class Recipe:
             the plain face network.
         psnr_steps, gan_steps: Updates of the two stages.
         learning_rates: Of the two stages; None: the paper's.
+        pixel_weight: Of L1 in the second stage, see `EsrganTrainer`.
     """
 
     new_networks: Callable
@@ -54,12 +58,24 @@ class Recipe:
     psnr_steps: int
     gan_steps: int
     learning_rates: tuple = (None, None)
+    pixel_weight: float = PIXEL_WEIGHT
 
     def __post_init__(self):
         if self.psnr_steps < 1 or self.gan_steps < 1:
             raise ValueError(
                 f"both stages must have steps, got {self.psnr_steps} and {self.gan_steps}"
             )
+
+    @property
+    def budget(self):
+        """What the results of a study depend on, and can be written down."""
+        return {
+            "psnr_steps": self.psnr_steps,
+            "gan_steps": self.gan_steps,
+            "learning_rates": list(self.learning_rates),
+            "pixel_weight": self.pixel_weight,
+            "face_loss": self.face_loss is not None,
+        }
 
 
 class FusionStudy:
@@ -71,7 +87,7 @@ class FusionStudy:
         test_sets: Name → batches ``(lr, hr)`` of one picture, to be gone through several times.
         fuse: Function of the general and the face network → function of an LR batch to an SR batch,
             uint8.
-        metrics: Name → function (hr, sr) → (B,).
+        metrics: Name → function (hr, sr) → (B,); `ON_FACES_ONLY` are left out elsewhere.
         directory: Where everything goes.
         report: Called with one sentence an event.
     """
@@ -92,17 +108,37 @@ class FusionStudy:
         return [*self.trained, FUSION]
 
     def run(self):
-        """Do what is missing, then write table and figure."""
+        """Do what is missing, then write table and figure.
+
+        Raises:
+            ValueError: The folder has results of another budget.
+        """
+        self._check_budget()
         for name in self.trained:
             if not self._weights(name).exists():
                 self._train(name)
                 self._report(f"trained {name}")
         for name in self.variants:
             if not self._scores(name).exists():
-                scores = {key: self._score(name, pairs) for key, pairs in self._test_sets.items()}
+                scores = {key: self._score(name, key) for key in self._test_sets}
                 _write_json(self._scores(name), scores)
                 self._report(f"scored {name}")
         self.write()
+
+    def _check_budget(self):
+        file, budget = self.directory / "budget.json", self._recipe.budget
+        if not file.exists():
+            _write_json(file, budget)
+        before = json.loads(file.read_text())
+        other = [
+            f"{key} {before[key]}, not {budget[key]}"
+            for key in budget
+            if before[key] != budget[key]
+        ]
+        if other:
+            raise ValueError(
+                f"{self.directory} has results with {'; '.join(other)}: take another folder"
+            )
 
     def write(self):
         """Write table 1 (CSV, Markdown) and figure 1 (PNG)."""
@@ -134,6 +170,7 @@ class FusionStudy:
             recipe.content_loss,
             recipe.learning_rates[1],
             runs / self._file_name(name),
+            pixel_weight=recipe.pixel_weight,
             face_loss=recipe.face_loss if with_face_loss else None,
             report=self._report,
         )
@@ -157,16 +194,20 @@ class FusionStudy:
             )
         return self._answers[name]
 
-    def _score(self, name, pairs):
-        answer = self._answer(name)
-        values = []
-        for lr, hr in pairs:
+    def _score(self, name, test_set):
+        answer, values = self._answer(name), []
+        metrics = {
+            key: metric
+            for key, metric in self._metrics.items()
+            if test_set == "faces" or key not in ON_FACES_ONLY
+        }
+        for lr, hr in self._test_sets[test_set]:
             sr = answer(lr)
-            values.append([np.asarray(metric(hr, sr)) for metric in self._metrics.values()])
+            values.append([np.asarray(metric(hr, sr)) for metric in metrics.values()])
         if not values:
             raise ValueError("nothing to score: a test set is empty")
         means = [float(np.mean(np.concatenate(column))) for column in zip(*values, strict=True)]
-        return dict(zip(self._metrics, means, strict=True))
+        return dict(zip(metrics, means, strict=True))
 
     def _examples(self):
         """Crops of the first pictures of each test set, by every variant and as they were."""

@@ -19,7 +19,11 @@ _WDSR = "wdsr-b --num-res-blocks 32 --scale 4"
 _BF16 = "--precision mixed_bfloat16"
 _GAN = (
     f"--discriminator-filters 32 --lpips lpips-squeeze --pixel-weight 1 {_BF16} "
-    "--learning-rate 2e-4 --warm-up-steps 50 --ema-decay 0.99 --seed 1 --interpolate 0.8"
+    "--learning-rate 2e-4 --warm-up-steps 50 --ema-decay 0.99 --seed 1"
+)
+_TUNED = (
+    f"{_RESTORMER} --rotate-every 5 --px-factor 0.5 --batch-factor 0.125 --warm-up-steps 50 "
+    "--start-from {weights}/restormer-small.weights.h5 --seed 1"
 )
 _ALL_TASKS = "--mix all=445 --valid-mix all=3 --real polyu={pictures}/polyu"
 
@@ -84,7 +88,36 @@ RECIPES = {
     "wdsr-b-32-x4-gan": Recipe(
         (
             f"esrgan {_PHOTOS} --generator {{weights}}/wdsr-b-32-x4.weights.h5 --hr-crop-px 96 "
-            f"--batch-size 8 {_GAN} --steps 1400 --fall-steps 700 --evaluate-every 350",
+            f"--batch-size 8 {_GAN} --steps 1400 --fall-steps 700 --evaluate-every 350 "
+            "--interpolate 0.8",
+        ),
+    ),
+    "restormer-small-antialias": Recipe(
+        (
+            f"{_TUNED} --no-masks --mix aliasing=445 --valid-mix aliasing=6 --steps 900 "
+            "--learning-rate 1e-3 --evaluate-every 300",
+        ),
+    ),
+    "restormer-small-deblur": Recipe(
+        (
+            f"{_TUNED} --no-masks --mix motion-blur=445 --valid-mix motion-blur=6 --steps 1600 "
+            "--learning-rate 1e-3 --evaluate-every 400",
+            f"{_TUNED} --no-masks --mix motion-blur=445 gaussian-blur=445 --steps 400 "
+            "--valid-mix motion-blur=6 gaussian-blur=6 --learning-rate 4e-4 "
+            "--evaluate-every 200 --seed 2 --start-from {before}",
+        ),
+    ),
+    "restormer-small-denoise": Recipe(
+        (
+            f"{_TUNED} --no-masks --mix gaussian-noise=445 poisson-noise=445 salt-and-pepper=445 "
+            "--real polyu={pictures}/polyu --valid-mix gaussian-noise=4 salt-and-pepper=4 "
+            "--steps 400 --learning-rate 5e-4 --evaluate-every 200",
+        ),
+    ),
+    "restormer-small-inpaint": Recipe(
+        (
+            f"{_TUNED} --mix inpainting=445 --valid-mix inpainting=6 --steps 450 "
+            "--learning-rate 5e-4 --evaluate-every 225",
         ),
     ),
     "restormer-small": Recipe(
