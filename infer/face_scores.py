@@ -69,29 +69,33 @@ def _measured(measure, sr, hr):
 
 
 def seam(picture, mask):
-    """Measure how much a picture changes where a mask rises, beside how much it does around it.
+    """Measure how much a picture changes where a mask does, beside how much it changes near by.
 
     Fusion leaves no seam if this is what it is for the general network's result, whose own edges
-    may lie there. An edge that a picture has at the mask's raises it.
+    may lie there.
 
     Args:
         picture: (H, W, 3) in 0..255.
         mask: (H, W) in 0..1, `infer.faces.Fusion.mask`.
 
     Returns:
-        Mean squared gradient where the mask is neither 0 nor 1, over that outside it, near by.
+        Mean squared gradient where the mask rises or falls, over that outside it, near by.
 
     Raises:
-        ValueError: The mask has no soft edge, or nothing is outside it.
+        ValueError: The mask has no edge, or nothing is outside it.
     """
-    grey = np.asarray(picture, np.float64).mean(axis=2)
-    energy = sum(np.square(gradient) for gradient in np.gradient(grey))
-    edge = (mask > 0) & (mask < 1)
+    edge = _energy(np.asarray(mask, np.float64)[..., None]) > 0
     near = cv2.GaussianBlur(edge.astype(np.float64), (0, 0), _AROUND_PX) > 0.05
-    around = near & (mask == 0)
+    around = near & (mask == 0) & ~edge
     if not edge.any() or not around.any():
-        raise ValueError("a seam needs a mask with a soft edge, and pixels outside it")
-    return energy[edge].mean() / energy[around].mean()
+        raise ValueError("a seam needs a mask with an edge, and pixels outside it")
+    energy = _energy(np.asarray(picture, np.float64))
+    return float(energy[edge].mean() / energy[around].mean())
+
+
+def _energy(picture):
+    """Squared gradient, (H, W), mean of all channels."""
+    return sum(np.square(gradient) for gradient in np.gradient(picture, axis=(0, 1))).mean(axis=2)
 
 
 def summary(table):
