@@ -102,9 +102,6 @@ RECIPES = {
         (
             f"{_TUNED} --no-masks --mix motion-blur=445 --valid-mix motion-blur=6 --steps 1600 "
             "--learning-rate 1e-3 --evaluate-every 400",
-            f"{_TUNED} --no-masks --mix motion-blur=445 gaussian-blur=445 --steps 400 "
-            "--valid-mix motion-blur=6 gaussian-blur=6 --learning-rate 4e-4 "
-            "--evaluate-every 200 --seed 2 --start-from {before}",
         ),
     ),
     "restormer-small-denoise": Recipe(
