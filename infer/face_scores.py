@@ -10,7 +10,6 @@ import numpy as np
 from infer.detect import padded
 from infer.evaluate import mean, score
 
-_LPIPS_PX = 64  # smaller pictures have no LPIPS
 _AROUND_PX = 6  # σ of the blur that gives the surroundings of a mask's edge
 
 PICTURE_COLUMNS = {
@@ -41,7 +40,7 @@ def fusion_scores(pairs, networks, find_faces, *, scale, lpips=None, similarity=
         scores = {}
         for who, network in networks.items():
             sr = network(pair.lr)
-            whole = score(sr, pair.hr, scale) | {"lpips": _lpips(lpips, sr, pair.hr)}
+            whole = {"lpips": None} | score(sr, pair.hr, scale, lpips)
             faces = [_face_scores(sr, pair.hr, box, lpips, similarity) for box in boxes]
             scores[who] = {"picture": whole, "faces": faces}
         yield pair.name, scores
@@ -51,21 +50,10 @@ def _face_scores(sr, hr, box, lpips, similarity):
     rows = slice(int(box.top), round(box.top + box.height))
     columns = slice(int(box.left), round(box.left + box.width))
     sr, hr = sr[rows, columns], hr[rows, columns]
-    return {
-        "psnr_rgb_db": score(sr, hr, 0)["psnr_rgb_db"],
-        "lpips": _lpips(lpips, sr, hr),
-        "similarity": _measured(similarity, sr, hr),
-    }
-
-
-def _lpips(lpips, sr, hr):
-    return _measured(lpips, sr, hr) if min(hr.shape[:2]) >= _LPIPS_PX else None
-
-
-def _measured(measure, sr, hr):
-    if measure is None:
-        return None
-    return float(np.asarray(measure(hr[None].astype(np.float32), sr[None].astype(np.float32)))[0])
+    scores = {"lpips": None} | score(sr, hr, 0, lpips)
+    pair = [picture[None].astype(np.float32) for picture in (hr, sr)]
+    alike = float(np.asarray(similarity(*pair))[0]) if similarity else None
+    return {name: scores[name] for name in ("psnr_rgb_db", "lpips")} | {"similarity": alike}
 
 
 def seam(picture, mask):
