@@ -44,12 +44,13 @@ class Recipe:
 
 
 def _wdsr_of_another_scale(scale):
+    data = f"{_PHOTOS} --scale {scale} --hr-crop-px {24 * scale} --learning-rate 1e-3 {_BF16}"
     return Recipe(
         (
-            f"wdsr-b --num-res-blocks 32 --scale {scale} {_PHOTOS} --hr-crop-px {24 * scale} "
-            "--steps 900 --learning-rate 1e-3 --warm-up-steps 100 --fall-steps 700 "
-            f"--evaluate-every 450 --seed 1 {_BF16} "
-            "--start-from {weights}/wdsr-b-32-x4.weights.h5",
+            f"wdsr-b --num-res-blocks 32 {data} --steps 900 --warm-up-steps 100 --fall-steps 700 "
+            "--evaluate-every 450 --seed 1 --start-from {weights}/wdsr-b-32-x4.weights.h5",
+            f"wdsr-b --num-res-blocks 32 {data} --steps 1500 --warm-up-steps 50 --fall-steps 1100 "
+            "--evaluate-every 1500 --seed 2 --start-from {before}",
         ),
     )
 
