@@ -10,6 +10,7 @@ from infer.detect import Box
 from infer.faces import Fusion, MaskOptions, Specialist
 from infer.image import load_image, save_image
 from infer.upscale import Upscaler, upscale
+from infer.weights import manifest
 from model.dlibface import dlib_face
 from model.edsr import edsr
 from model.lpips import lpips
@@ -143,6 +144,24 @@ def test_command_without_a_bundled_face_network_says_what_to_give(
     arguments = ["faces", *files, "--model", weights / "general.weights.h5"]
     assert main([str(argument) for argument in arguments]) == 2
     assert "no network for faces is bundled: give --face-model" in capsys.readouterr().err
+
+
+def test_without_names_the_command_takes_two_bundled_sharp_networks(finds, tmp_path, monkeypatch):
+    named = []
+
+    def load(name):
+        named.append(name)
+        return GENERAL
+
+    monkeypatch.setattr("infer.commands.load", load)
+    save_image(tmp_path / "a.png", picture(3))
+    files = [str(tmp_path / "a.png"), "-o", str(tmp_path / "out.png")]
+    assert not finds and main(["faces", *files]) == 0
+    assert named == ["wdsr-b-32-x4-gan", "wdsr-b-32-x4-faces-gan"]
+    assert all(name in manifest() for name in named)
+    monkeypatch.setattr("infer.face_commands.DEFAULT_GENERAL", "not there")
+    assert main(["faces", *files]) == 0
+    assert named[2:] == [None, "wdsr-b-32-x4-faces-gan"]
 
 
 def evaluate(weights, hr, *arguments):
