@@ -60,6 +60,8 @@ RECIPES = {
         (
             f"edsr --num-res-blocks 16 --scale 4 {_PHOTOS} --steps 5000 --learning-rate 5e-4 "
             f"--fall-steps 2500 --seed 1 {_BF16}",
+            f"edsr --num-res-blocks 16 --scale 4 {_PHOTOS} --steps 2500 --learning-rate 5e-4 "
+            f"--warm-up-steps 100 --fall-steps 1050 --seed 2 {_BF16} --start-from {{before}}",
         ),
     ),
     "wdsr-b-32-x2": _wdsr_of_another_scale(2),
