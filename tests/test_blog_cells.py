@@ -98,3 +98,8 @@ def test_its_article_trains_by_keras_own_loop():
     model.fit(data_sets()[0], epochs=1, steps_per_epoch=2, verbose=0)
     assert any((a != b).any() for a, b in zip(before, model.get_weights(), strict=True))
     assert resolve_single(model, load_image("demo/0869x4-crop.png")).shape == (52, 68, 3)
+    model.save_weights("weights-wdsr-b-x4.h5")
+    again = wdsr_b(scale=4, num_filters=4, num_res_blocks=1)
+    again.load_weights("weights-wdsr-b-x4.h5")
+    for ours, theirs in zip(model.get_weights(), again.get_weights(), strict=True):
+        assert (ours == theirs).all()
