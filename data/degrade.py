@@ -167,16 +167,19 @@ def blur(picture, kernel):
     return cv2.filter2D(picture.astype(np.float64), -1, kernel, borderType=cv2.BORDER_REFLECT_101)
 
 
-ALIAS_METHODS = {"nearest": cv2.INTER_NEAREST, "bicubic": cv2.INTER_CUBIC}
+ALIAS_METHODS = ("nearest", "bicubic", "opencv-nearest")
 
 
 def alias(picture, scale=0.3, method="nearest"):
-    """Shrink without a low-pass filter and enlarge back, so that edges become stairs.
+    """Shrink without a low-pass filter and enlarge back, so that edges become jagged.
 
     Args:
         picture: (H, W, C) in 0..255.
         scale: Share of each side that is kept; the small size is ``ceil(scale · size)``.
-        method: "nearest", or "bicubic" (a = -0.75) for softer stairs with rings.
+        method: "nearest": the pixel under the centre of each new one, as MATLAB and Pillow take
+            it. "bicubic" (a = -0.75): softer edges with rings. "opencv-nearest": OpenCV's
+            ``INTER_NEAREST``, which takes the pixel under each new one's corner and so moves the
+            picture by up to half of ``1 / scale`` px; for comparison with older data only.
 
     Returns:
         (H, W, C) float64, not clipped.
@@ -186,11 +189,22 @@ def alias(picture, scale=0.3, method="nearest"):
     """
     if method not in ALIAS_METHODS:
         raise ValueError(f"method must be one of {', '.join(ALIAS_METHODS)}, got {method!r}")
-    height, width = picture.shape[:2]
-    small = (math.ceil(scale * width), math.ceil(scale * height))
-    interpolation = ALIAS_METHODS[method]
-    low = cv2.resize(picture.astype(np.float64), small, interpolation=interpolation)
-    return cv2.resize(low, (width, height), interpolation=interpolation)
+    size = picture.shape[:2]
+    small = tuple(math.ceil(scale * n) for n in size)
+    picture = picture.astype(np.float64)
+    if method == "nearest":
+        return _nearest(_nearest(picture, small), size)
+    interpolation = {"bicubic": cv2.INTER_CUBIC, "opencv-nearest": cv2.INTER_NEAREST}[method]
+    low = cv2.resize(picture, small[::-1], interpolation=interpolation)
+    return cv2.resize(low, size[::-1], interpolation=interpolation)
+
+
+def _nearest(picture, size):
+    """The pixels under the centres of those of a picture of another size."""
+    for axis, (length, out_length) in enumerate(zip(picture.shape[:2], size, strict=True)):
+        centres = (np.arange(out_length) + 0.5) * (length / out_length)
+        picture = np.take(picture, centres.astype(int), axis)
+    return picture
 
 
 def to_uint8(picture):

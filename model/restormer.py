@@ -13,7 +13,7 @@ from keras import ops
 from keras.layers import Add, Concatenate, Conv2D, MaxPooling2D, Multiply, Rescaling, UpSampling2D
 
 from model.common import SRModel, builder
-from model.layers import PixelShuffle
+from model.layers import PixelShuffle, PixelUnshuffle
 from model.masked import (
     ChannelAttention,
     ChannelNorm,
@@ -128,6 +128,7 @@ def restormer(
     mask_aware=False,
     mask_fill=True,
     mask_embedding=False,
+    unshuffle=1,
 ):
     """Build Restormer, figure 2.
 
@@ -145,6 +146,9 @@ def restormer(
         mask_aware: Add a second input, `valid_mask`.
         mask_fill: If mask-aware, see damaged pixels as means of real ones near them; False: as 0.
         mask_embedding: Mark damaged pixels by a learned vector; 0 at first, which changes nothing.
+        unshuffle: 2: fold blocks of 2×2 px into channels in front and unfold them behind, so that
+            all blocks work at half the size, see twice as far, and take a quarter of the time at
+            equal `dim`. Not in the paper; ESRGAN's networks for ×1 and ×2 do the same.
 
     Returns:
         Network from (B, H, W, in_channels) to (B, H, W, out_channels), RGB in 0..255, any H and
@@ -158,20 +162,29 @@ def restormer(
     Reference: arXiv:2111.09881, section 3 and section 4, implementation details.
     """
     _check(in_channels, out_channels, dim, num_blocks, heads, layer_norm, dual_pixel)
+    if unshuffle not in (1, 2):
+        raise ValueError(f"unshuffle must be 1 or 2, got {unshuffle}")
     if mask_embedding and not mask_aware:
         raise ValueError("mask_embedding=True needs mask_aware=True: there is no mask to embed")
     options = BlockOptions(ffn_expansion, use_bias, layer_norm)
     pictures = keras.Input((None, None, in_channels), name="pictures")
     valid_mask = keras.Input((None, None, 1), name="valid_mask") if mask_aware else None
 
-    known, valid = _padded(pictures, valid_mask, mask_fill)
-    x = Conv2D(dim, 3, padding="same", use_bias=False, name="patch_embed.proj")(known)
-    embedded = x = MaskEmbedding(name="mask_embed")(x, valid) if mask_embedding else x
+    known, valid = _padded(pictures, valid_mask, mask_fill, MULTIPLE_PX * unshuffle)
+    folded, folded_valid = (
+        t if t is None or unshuffle == 1 else PixelUnshuffle(unshuffle)(t) for t in (known, valid)
+    )
+    x = Conv2D(dim, 3, padding="same", use_bias=False, name="patch_embed.proj")(folded)
+    embedded = x = MaskEmbedding(name="mask_embed")(x, folded_valid) if mask_embedding else x
+    if mask_aware and unshuffle > 1:
+        valid = MaxPooling2D(unshuffle)(valid)  # real where any pixel of the block is, as below
     x, valid = u_net(x, valid, num_blocks, heads, options)
     x, _ = transformer_blocks(x, valid, num_refinement_blocks, heads[0], options, "refinement")
     if dual_pixel:
         x = Add()([x, Conv2D(2 * dim, 1, use_bias=use_bias, name="skip_conv")(embedded)])
-    x = Conv2D(out_channels, 3, padding="same", use_bias=use_bias, name="output")(x)
+    out = out_channels * unshuffle**2
+    x = Conv2D(out, 3, padding="same", use_bias=use_bias, name="output")(x)
+    x = x if unshuffle == 1 else PixelShuffle(unshuffle)(x)
     x = x if dual_pixel else Add()([x, known])
 
     restored = CropLike()(Rescaling(255)(x), pictures)
@@ -179,12 +192,12 @@ def restormer(
     return SRModel(inputs, restored, name="restormer")
 
 
-def _padded(pictures, valid_mask, fill):
+def _padded(pictures, valid_mask, fill, multiple_px):
     """Pictures in 0..1, without the values of damaged pixels, and their mask or None, padded."""
-    x = Rescaling(1 / 255)(PadToMultiple(MULTIPLE_PX)(pictures))
+    x = Rescaling(1 / 255)(PadToMultiple(multiple_px)(pictures))
     if valid_mask is None:
         return x, None
-    valid = PadToMultiple(MULTIPLE_PX)(valid_mask)
+    valid = PadToMultiple(multiple_px)(valid_mask)
     return FillDamaged()(x, valid) if fill else Multiply()([x, valid]), valid
 
 

@@ -62,9 +62,11 @@ class HalveByUnshuffle(keras.layers.Layer):
     """
 
     def call(self, features):
-        corners = [features[:, i::2, j::2] for i in (0, 1) for j in (0, 1)]
-        batch, height, width, channels = ops.shape(corners[0])
-        return ops.reshape(ops.stack(corners, axis=-1), (batch, height, width, 4 * channels))
+        batch, height, width, channels = ops.shape(features)
+        height, width = height // 2, width // 2
+        corners = ops.reshape(features, (batch, height, 2, width, 2, channels))
+        corners = ops.transpose(corners, (0, 1, 3, 5, 2, 4))  # its gradient is another transpose
+        return ops.reshape(corners, (batch, height, width, 4 * channels))
 
     def compute_output_shape(self, input_shape):
         height, width = (n and n // 2 for n in input_shape[1:3])

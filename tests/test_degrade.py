@@ -98,15 +98,23 @@ def test_blur(arrays, name):
     np.testing.assert_allclose(result, expected[0], rtol=0, atol=1e-9)
 
 
-@pytest.mark.parametrize("method", ["nearest", "bicubic"])
+@pytest.mark.parametrize(
+    ("method", "reference"),
+    [
+        ("nearest", "matlab_nearest"),
+        ("bicubic", "cv2_bicubic"),
+        ("opencv-nearest", "cv2_nearest"),
+    ],
+)
 @pytest.mark.parametrize("size", ["even", "odd"])
-def test_aliasing(arrays, size, method):
+def test_aliasing(arrays, size, method, reference):
     result = alias(arrays[f"alias_{size}_input"][0], 0.3, method)
-    np.testing.assert_allclose(result, arrays[f"alias_{size}_cv2_{method}"][0], rtol=0, atol=1e-9)
+    expected = arrays[f"alias_{size}_{reference}"][0]
+    np.testing.assert_allclose(result, expected, rtol=0, atol=1e-9)
 
 
 def test_aliasing_refuses_an_unknown_method():
-    with pytest.raises(ValueError, match="nearest, bicubic, got 'lanczos'"):
+    with pytest.raises(ValueError, match="nearest, bicubic, opencv-nearest, got 'lanczos'"):
         alias(np.zeros((7, 5, 3)), 0.3, "lanczos")
 
 

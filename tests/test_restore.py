@@ -70,7 +70,7 @@ def test_fills_in_what_the_mask_marks_and_keeps_the_rest(weights, photo, tile):
 
 def test_a_network_with_an_embedding_of_masks_serves_all_tasks(tmp_path, photo):
     model = restormer(**SMALLEST, mask_aware=True, mask_embedding=True)
-    model.get_layer("mask_embed").set_weights([np.ones(4, np.float32)])
+    model.get_layer("mask_embed").set_weights([np.ones((1, 4), np.float32)])
     model.save_weights(tmp_path / "embedded.weights.h5")
     pictures = np.random.default_rng(3).uniform(0, 255, (1, 13, 17, 3)).astype(np.float32)
     expected = model.traced(pictures, np.ones((1, 13, 17, 1), np.float32))

@@ -213,7 +213,14 @@ def test_reloads_from_a_file_with_its_configuration(tmp_path):
     assert restormer(**again.built_by.arguments).count_params() == model.count_params()
 
 
-@pytest.mark.parametrize("options", [{"mask_embedding": True}, {"layer_norm": "bias_free"}])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"mask_embedding": True},
+        {"layer_norm": "bias_free"},
+        {"mask_embedding": True, "unshuffle": 2},
+    ],
+)
 def test_gradient_reaches_every_variable_even_of_a_damaged_picture(options):
     model = restormer(**SMALLEST, mask_aware=True, use_bias=True, **options)
     pictures = tf.random.uniform((3, 13, 11, 3), 0, 255, seed=3)
@@ -259,6 +266,7 @@ def test_learns():
         ({"heads": (5, 2, 4, 8)}, "divide"),
         ({"in_channels": 6}, "in_channels must equal out_channels"),
         ({"mask_embedding": True}, "mask_embedding=True needs mask_aware=True"),
+        ({"unshuffle": 3}, "unshuffle must be 1 or 2, got 3"),
     ],
 )
 def test_refuses_what_does_not_fit(options, sentence):

@@ -9,8 +9,10 @@ from model.restormer import keep_known_pixels, restormer
 from tests.test_restormer import SMALLEST
 
 
-def test_a_mask_of_ones_changes_nothing_and_damaged_pixels_do_not_count(tmp_path):
-    plain, masked = restormer(**SMALLEST), restormer(**SMALLEST, mask_aware=True)
+@pytest.mark.parametrize("unshuffle", [1, 2])
+def test_a_mask_of_ones_changes_nothing_and_damaged_pixels_do_not_count(tmp_path, unshuffle):
+    options = SMALLEST | {"unshuffle": unshuffle}
+    plain, masked = restormer(**options), restormer(**options, mask_aware=True)
     plain.save_weights(tmp_path / "plain.weights.h5")
     masked.load_weights(tmp_path / "plain.weights.h5")
     pictures = np.random.default_rng(2).uniform(0, 255, (2, 13, 19, 3)).astype(np.float32)
@@ -38,7 +40,7 @@ def test_a_mask_embedding_starts_at_nothing_and_then_marks_damaged_pixels(tmp_pa
     valid[0, 3:11, 5:9] = 0  # the second picture is whole
     before = masked.traced(pictures, valid).numpy()
     np.testing.assert_array_equal(model.traced(pictures, valid), before)
-    layer.set_weights([np.array([1, -2, 3, -4], np.float32)])
+    layer.set_weights([np.array([[1, -2, 3, -4]], np.float32)])
     after = model.traced(pictures, valid).numpy()
     assert np.abs(after[0] - before[0]).max() > 1
     np.testing.assert_array_equal(after[1], before[1])
@@ -49,6 +51,21 @@ def test_a_mask_embedding_starts_at_nothing_and_then_marks_damaged_pixels(tmp_pa
     again = restormer(**SMALLEST, mask_aware=True, mask_embedding=True)
     again.load_weights(tmp_path / "a.weights.h5")
     np.testing.assert_array_equal(again.traced(pictures, valid), after)
+
+
+def test_folded_pixels_are_marked_one_by_one():
+    model = restormer(**SMALLEST, mask_aware=True, mask_embedding=True, unshuffle=2)
+    layer = model.get_layer("mask_embed")
+    assert [w.shape for w in layer.weights] == [(4, SMALLEST["dim"])]
+    layer.set_weights([np.eye(4, dtype=np.float32)])
+    pictures = np.random.default_rng(2).uniform(0, 255, (1, 13, 19, 3)).astype(np.float32)
+    results = []
+    for row, column in ((4, 6), (4, 7), (5, 6), (5, 7)):  # of one 2×2 block
+        valid = np.ones((1, 13, 19, 1), np.float32)
+        valid[0, row, column] = 0
+        results.append(model.traced(np.where(valid, pictures, 0), valid).numpy())
+    differences = [np.abs(a - b).max() for a in results for b in results if a is not b]
+    assert min(differences) > 0.1
 
 
 def test_known_pixels_are_kept():
