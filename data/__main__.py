@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from infer.commands import load_tensorflow
+from data.quiet_start import load_tensorflow
 
 
 def parser():

@@ -13,9 +13,9 @@ import tensorflow as tf
 
 from data.batches import SeekableDataset, step_generator
 from data.degrade import imresize
-from data.folder import shrunk_source
 from data.pairs import PairSource
-from data.picture_files import Paths, Source, files_source, picture_files, read_picture
+from data.picture_files import Paths, picture_files, read_picture
+from data.sources import Source, files_source, shrunk_source
 from data.store import open_store
 
 LAYOUTS = ("images1024x1024", "thumbnails128x128")

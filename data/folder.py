@@ -1,12 +1,11 @@
 """Your own pictures as training or validation data, with the interface of `DIV2K`."""
 
-import hashlib
 import re
 from pathlib import Path
 
-from data.degrade import imresize
 from data.pairs import PairSource
-from data.picture_files import Paths, Source, files_source, picture_files
+from data.picture_files import Paths, picture_files
+from data.sources import files_source, shrunk_source
 from data.store import open_store
 
 
@@ -79,18 +78,13 @@ def _partners(hr_files, lr_files, scale):
     return Paths(lr_files[numbers[file.stem]] for file in hr_files)
 
 
-def shrunk_source(hr_store, scale):
-    """Make a `Source` of all pictures of a store, `scale` times smaller (MATLAB's bicubic)."""
-    sizes = hr_store.sizes // scale
-
-    def size(i):
-        if not sizes[i].all():
-            raise ValueError("its HR picture is unreadable or smaller than the scale")
-        return tuple(sizes[i])
-
-    def read(i):
-        height, width = sizes[i] * scale
-        return imresize(hr_store[i][:height, :width], 1 / scale)
-
-    digest = hashlib.sha256(f"{hr_store.digest} imresize {scale}".encode()).hexdigest()
-    return Source(names=hr_store.names(), digest=digest, size=size, read=read)
+def _partners(hr_files, lr_files, scale):
+    ending = re.compile(rf"[_-]?x{scale}$", re.IGNORECASE)
+    by_name = {ending.sub("", f.stem): f for f in lr_files} | {f.stem: f for f in lr_files}
+    missing = [file.name for file in hr_files if file.stem not in by_name]
+    if missing:
+        raise FileNotFoundError(
+            f"{len(missing)} HR pictures have no LR partner in {lr_files[0].parent}; the first: "
+            f"{missing[0]}"
+        )
+    return {file: by_name[file.stem] for file in hr_files}

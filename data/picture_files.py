@@ -1,10 +1,8 @@
 """Picture files: which there are, what they hold, and what a store is made of."""
 
 import array
-import hashlib
 import os
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -44,23 +42,6 @@ class Paths(Sequence[Path]):
         number = range(len(self))[number]
         encoded = self._text[self._ends[number] : self._ends[number + 1]]
         return Path(os.fsdecode(bytes(encoded)))
-
-
-@dataclass(frozen=True)
-class Source:
-    """What a store is made of: `len(names)` pictures, by number.
-
-    Attributes:
-        names: One name a picture.
-        digest: Hexadecimal digest of what the pictures are.
-        size: Number to (height, width), without decoding if possible.
-        read: Number to (H, W, 3) uint8 RGB. Both raise `OSError` or `ValueError` if unreadable.
-    """
-
-    names: Sequence[str | Path]
-    digest: str
-    size: Callable[[int], tuple[int, int]]
-    read: Callable[[int], np.ndarray]
 
 
 def picture_files(*directories):
@@ -106,19 +87,3 @@ def _picture_size(file):
     with Image.open(file) as picture:
         sideways = picture.getexif().get(0x0112, 1) >= 5  # orientations 5 to 8 lie on their side
         return picture.size if sideways else picture.size[::-1]
-
-
-def files_source(files):
-    """Make a `Source` of picture files, a sequence of paths."""
-    digest, between = hashlib.sha256(), b""
-    for file in files:
-        facts = os.stat(file)
-        line = f" {facts.st_size} {facts.st_mtime_ns}".encode()
-        digest.update(between + os.fsencode(file.name) + line)
-        between = b"\n"
-    return Source(
-        names=files,
-        digest=digest.hexdigest(),
-        size=lambda i: _picture_size(files[i]),
-        read=lambda i: read_picture(files[i]),
-    )

@@ -137,3 +137,11 @@ def parse_mix(words):
             raise ValueError(f"a mix is TASK=NUMBER, with all or {', '.join(TASKS)}; got {word!r}")
         mix |= dict.fromkeys(TASKS if task == "all" else [task], int(count))
     return mix or None
+
+
+def parse_real(words):
+    """Turn ``["polyu=DIR", …]`` into layout → folder."""
+    for word in words:
+        if "=" not in word:
+            raise ValueError(f"real pairs are LAYOUT=DIR, such as polyu=DIR; got {word!r}")
+    return dict(word.split("=", 1) for word in words)

@@ -11,6 +11,7 @@ import json
 import sys
 from pathlib import Path
 
+from data.quiet_start import load_tensorflow
 from infer import commands, face_commands, restore, weight_commands
 
 
@@ -166,7 +167,7 @@ def _evaluate_fusion(options):
 def _evaluate_restoration(options):
     """Score a restoration network on damaged pictures or real pairs, each whole and in one pass."""
     damage, pictures = _damaged_pictures(options)
-    commands.load_tensorflow()
+    load_tensorflow()
     from infer import evaluate, weights
     from train.foundation import restored
 
@@ -198,10 +199,9 @@ def _damaged_pictures(options):
         raise ValueError("give --task TASK with --hr DIR, or --real LAYOUT=DIR alone")
     if options.real and options.strength is not None:
         raise ValueError("--strength is of the damage that --task makes; real pairs have theirs")
-    commands.load_tensorflow()
-    from data.restoration import real_pictures, validation_pictures
+    load_tensorflow()
+    from data.restoration import parse_real, real_pictures, validation_pictures
     from data.tasks import find_task
-    from train.restoration import parse_real
 
     caches = {"caches_dir": options.caches_dir}
     if options.real:

@@ -4,12 +4,12 @@ PSNR and SSIM on luma with a border of `scale` px cut, and on RGB with nothing c
 8-bit pictures. A picture with 16 bits is rounded to 8, alpha is ignored, grey is taken as RGB.
 """
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from data.folder import _partners
 from infer.image import READABLE, load_image
 from model.metrics import psnr, ssim
 
@@ -84,18 +84,6 @@ def pairs(hr_dir, lr_dir, scale, shrink):
                 f"{lr.shape[0]} × {lr.shape[1]}"
             )
         yield Pair(file.name, lr, hr, whole.shape != hr.shape)
-
-
-def _partners(hr_files, lr_files, scale):
-    ending = re.compile(rf"[_-]?x{scale}$", re.IGNORECASE)
-    by_name = {ending.sub("", f.stem): f for f in lr_files} | {f.stem: f for f in lr_files}
-    missing = [file.name for file in hr_files if file.stem not in by_name]
-    if missing:
-        raise FileNotFoundError(
-            f"{len(missing)} HR pictures have no LR partner in {lr_files[0].parent}; the first: "
-            f"{missing[0]}"
-        )
-    return {file: by_name[file.stem] for file in hr_files}
 
 
 def rgb8(pixels):

@@ -5,6 +5,7 @@ Nothing here imports what takes time before the command runs.
 
 import functools
 
+from data.quiet_start import load_tensorflow
 from infer import commands
 
 TASKS = ("denoise", "deblur", "antialias", "inpaint")
@@ -56,7 +57,7 @@ def _check_options(options):
 
 def _load(options):
     """Load the network that ``--model`` names, or the bundled one that suits the task best."""
-    commands.load_tensorflow()
+    load_tensorflow()
     from infer.weights import load_model, manifest
 
     bundled = manifest()

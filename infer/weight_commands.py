@@ -6,7 +6,7 @@ Nothing here imports what takes time before a command runs.
 import argparse
 import json
 
-from infer import commands
+from data.quiet_start import load_tensorflow
 
 
 def add_weights(command):
@@ -25,7 +25,7 @@ def weights(options):
     """List bundled and known outside weights, or fetch some of the latter."""
     if bool(options.names) != (options.action == "get"):
         raise ValueError("give `weights get` the names to fetch, and `weights list` none")
-    commands.load_tensorflow()
+    load_tensorflow()
     from infer import catalogue
     from infer import weights as bundled
     from infer.weight_tables import tables
@@ -71,7 +71,7 @@ def add_convert(command):
 
 def convert(options):
     """Convert a weight file from elsewhere."""
-    commands.load_tensorflow()
+    load_tensorflow()
     from infer import convert as conversion
 
     conversion.convert(

@@ -7,7 +7,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from infer.commands import load_tensorflow
+from data.quiet_start import load_tensorflow
+from data.restoration import parse_real
 from train import esrgan_commands, report, restoration, shelf, sr_commands
 from train.arguments import prepare
 
@@ -109,7 +110,7 @@ def train_restoration(options):
         parsed = {
             "mix": parse_mix(options.mix),
             "valid_mix": parse_mix(options.valid_mix),
-            "real": restoration.parse_real(options.real),
+            "real": parse_real(options.real),
         }
         trainer = restoration.run_foundation(options, data, parsed, metrics, strategy)
     else:

@@ -97,14 +97,6 @@ def directory_of(options):
     return Path(options.checkpoint_dir or Path(".ckpt", Path(options.out).name.split(".")[0]))
 
 
-def parse_real(words):
-    """Turn ``["polyu=DIR", …]`` into layout → folder."""
-    for word in words:
-        if "=" not in word:
-            raise ValueError(f"real pairs are LAYOUT=DIR, such as polyu=DIR; got {word!r}")
-    return dict(word.split("=", 1) for word in words)
-
-
 def run_foundation(options, data, parsed, metrics, strategy):
     """Train a foundation model and return its trainer.
 
