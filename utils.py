@@ -1,6 +1,6 @@
 """The two names that notebooks written for krasserm/super-resolution import from `utils`."""
 
-from infer.image import load_image
+from data.pictures.read import load_image
 from infer.plot import plot_sample
 
 __all__ = ["load_image", "plot_sample"]

@@ -20,7 +20,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import numpy as np
 import tensorflow as tf
 
-from infer.image import save_image
+from data.pictures.write import save_image
 from infer.upscale import Upscaler
 from model.edsr import edsr
 

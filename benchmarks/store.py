@@ -23,7 +23,7 @@ import psutil
 from PIL import Image
 
 from data import store as store_module
-from data.picture_files import read_picture
+from data.pictures.folder import read_picture
 from data.store import _DONE, _INDEX, PictureStore
 
 SIZES = ((184, 184, 1), (1356, 2040, 20))

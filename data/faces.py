@@ -14,7 +14,7 @@ import tensorflow as tf
 from data.batches import SeekableDataset, step_generator
 from data.degrade import imresize
 from data.pairs import PairSource
-from data.picture_files import Paths, picture_files, read_picture
+from data.pictures.folder import Paths, picture_files, read_picture
 from data.sources import Source, files_source, shrunk_source
 from data.store import open_store
 

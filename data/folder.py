@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from data.pairs import PairSource
-from data.picture_files import Paths, picture_files
+from data.pictures.folder import Paths, picture_files
 from data.sources import files_source, shrunk_source
 from data.store import open_store
 

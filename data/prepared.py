@@ -12,7 +12,7 @@ from PIL import Image
 
 from data.batches import rows_of, step_generator
 from data.pairs import CropSampler, PairSource, dihedral
-from data.picture_files import PICTURE_SUFFIXES, Paths, picture_files, read_picture
+from data.pictures.folder import PICTURE_SUFFIXES, Paths, picture_files, read_picture
 from data.sources import files_source
 from data.store import open_store
 from data.tasks import clean_store, damage, find_task, task_batches

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from data.degrade import imresize
-from data.picture_files import _picture_size, read_picture
+from data.pictures.folder import _picture_size, read_picture
 
 
 @dataclass(frozen=True)

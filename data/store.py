@@ -25,7 +25,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from data.picture_files import READ_ERRORS, Paths
+from data.pictures.folder import READ_ERRORS, Paths
 
 _INDEX = np.dtype([("offset", "<i8"), ("height", "<i4"), ("width", "<i4"), ("state", "u1")])
 _WAITING, _DONE, _UNREADABLE = 0, 1, 2

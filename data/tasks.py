@@ -14,7 +14,7 @@ import numpy as np
 from data import degrade
 from data.batches import numbered_batches, rows_of, step_generator
 from data.pairs import dihedral
-from data.picture_files import picture_files
+from data.pictures.folder import picture_files
 from data.scratches import paint, scratches
 from data.sources import files_source
 from data.store import open_store

@@ -17,8 +17,8 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from infer.encode import check_writable, encode, whole_file
-from infer.image import MAX_MEGAPIXELS, picture_size, read_picture
+from data.pictures.read import MAX_MEGAPIXELS, picture_size, read_picture
+from data.pictures.write import check_writable, encode, whole_file
 from infer.jobs import Record
 from infer.memory import free_bytes
 
@@ -34,7 +34,7 @@ class Settings:
         tile, overlap_px: See `infer.upscale.upscale`.
         quality: Of JPEG and WebP.
         overwrite: Replace files that this command did not make.
-        max_megapixels: See `infer.image.read_picture`.
+        max_megapixels: See `data.pictures.read.read_picture`.
         workers: Threads that read and write.
     """
 

@@ -82,8 +82,8 @@ def prepare(options):
     Returns:
         ``(jobs, in_folder)``, see `infer.jobs.jobs_for` and `infer.batch.run`.
     """
+    from data.pictures.write import check_quality
     from infer import jobs
-    from infer.encode import check_quality
 
     check_quality(options.quality)
     sources, many = jobs.find_sources(options.pictures)
@@ -191,8 +191,8 @@ def add_compare(command):
 def compare(options):
     """Write a page that compares pictures."""
     load_tensorflow()
+    from data.pictures.write import whole_file
     from infer.compare import compare as page_of
-    from infer.encode import whole_file
     from infer.weights import load_model
 
     if options.lpips and not options.reference:

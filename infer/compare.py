@@ -13,9 +13,9 @@ from pathlib import Path
 
 import numpy as np
 
-from infer import png
-from infer.evaluate import rgb8, score
-from infer.image import load_image
+from data.pictures import png
+from data.pictures.read import load_image, rgb8
+from infer.evaluate import score
 from infer.plot import error_map
 
 LARGEST_ERROR = 64
@@ -30,7 +30,7 @@ class Shown:
 
     Attributes:
         title: What the page calls it.
-        pixels: As `infer.image.load_image` gives it.
+        pixels: As `data.pictures.read.load_image` gives it.
         scores: Name to number, against the reference; empty without one.
     """
 

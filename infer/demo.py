@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from infer.image import save_image
+from data.pictures.write import save_image
 from infer.plot import side_by_side
 from model.metrics import psnr, ssim
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from data.folder import _partners
-from infer.image import READABLE, load_image
+from data.pictures.read import READABLE, load_image, rgb8
 from model.metrics import psnr, ssim
 
 ENLARGED = [(who, key) for key in ("y", "rgb") for who in ("network", "bicubic")]
@@ -84,18 +84,6 @@ def pairs(hr_dir, lr_dir, scale, shrink):
                 f"{lr.shape[0]} × {lr.shape[1]}"
             )
         yield Pair(file.name, lr, hr, whole.shape != hr.shape)
-
-
-def rgb8(pixels):
-    """Turn any picture of `infer.image` into (H, W, 3) uint8, without its alpha."""
-    if pixels.dtype == np.uint16:
-        pixels = pixels / 257
-    if pixels.dtype != np.uint8:
-        pixels = np.rint(np.clip(pixels, 0, 255)).astype(np.uint8)
-    pixels = pixels.reshape(*pixels.shape[:2], -1)
-    if pixels.shape[2] in (2, 4):
-        pixels = pixels[..., :-1]
-    return np.repeat(pixels, 3, axis=2) if pixels.shape[2] == 1 else pixels
 
 
 def score(picture, hr, scale, lpips=None):

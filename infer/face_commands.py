@@ -145,7 +145,7 @@ def _save_mask(path, mask, job):
     """Write a mask, white where the face network is, to a file or (of a `job`) into a folder."""
     import numpy as np
 
-    from infer.image import save_image
+    from data.pictures.write import save_image
 
     path = Path(path)
     if job:

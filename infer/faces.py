@@ -14,9 +14,9 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
+from data.pictures.read import rgb8
 from infer import tiles
 from infer.detect import LEAST_CONFIDENCE, LEAST_PX, PADDING, Box, find, padded
-from infer.evaluate import rgb8
 from infer.upscale import Upscaler
 
 SOFTNESS = 0.1

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import psutil
 
-from infer.encode import WRITABLE, check_writable
-from infer.image import READABLE
+from data.pictures.read import READABLE
+from data.pictures.write import WRITABLE, check_writable
 
 RECORD = ".infer.jsonl"
 

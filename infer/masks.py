@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from infer.image import load_image
+from data.pictures.read import load_image
 
 THRESHOLD = 128
 """In a mask with grey values, this and above is real; of alpha likewise."""

@@ -151,7 +151,7 @@ def _unchecked_mask(options, source):
 
 def _try_mask(mask_of, source):
     """Find a wrong mask of a single picture before the network is loaded."""
-    from infer.image import load_image
+    from data.pictures.read import load_image
 
     mask_of(load_image(source))
 

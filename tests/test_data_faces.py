@@ -8,8 +8,8 @@ from data import FFHQ
 from data.batches import step_generator
 from data.degrade import imresize
 from data.faces import mixed
+from data.pictures.read import load_image
 from infer.detect import Box, Mtcnn
-from infer.image import load_image
 
 SIZES = [(307, 311), (211, 199), (157, 181), (173, 167), (223, 227)]
 

@@ -6,10 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from data.pictures.read import load_image
+from data.pictures.write import save_image
 from data.restoration import RestorationData, real_pictures, validation_pictures
 from infer import weights
 from infer.__main__ import main
-from infer.image import load_image, save_image
 from infer.weight_tables import tables
 from infer.weights import load_model
 from model.edsr import edsr

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
+from data.pictures.read import load_image
 from infer.detect import Box
 from infer.face_scores import seam
 from infer.faces import Fusion, MaskOptions, Specialist, confirmed
-from infer.image import load_image
 from infer.upscale import Upscaler, upscale
 from infer.weights import load_model
 from model.edsr import edsr

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from data.pictures.write import save_image
 from infer.detect import Box
-from infer.image import save_image
 from infer.weights import load_model
 from model.dlibface import dlib_face
 from model.edsr import edsr

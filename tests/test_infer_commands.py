@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
+from data.pictures.read import Picture, load_image, read_picture
+from data.pictures.write import save_image, write_picture
 from infer.__main__ import main
-from infer.image import Picture, load_image, read_picture, save_image, write_picture
 from infer.upscale import upscale
 from infer.weights import load_model
 from model.edsr import edsr

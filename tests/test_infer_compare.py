@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from data.pictures.write import save_image
 from infer.__main__ import main
 from infer.compare import compare
-from infer.image import save_image
 from model.lpips import lpips
 
 

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from data.degrade import imresize
+from data.pictures.read import load_image
+from data.pictures.write import save_image
 from infer.__main__ import main
-from infer.image import load_image, save_image
 from infer.upscale import upscale
 from infer.weights import load_model
 from model.edsr import edsr

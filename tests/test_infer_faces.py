@@ -5,10 +5,11 @@ import json
 import numpy as np
 import pytest
 
+from data.pictures.read import load_image
+from data.pictures.write import save_image
 from infer.__main__ import main
 from infer.detect import Box
 from infer.faces import Fusion, MaskOptions, Specialist
-from infer.image import load_image, save_image
 from infer.upscale import Upscaler, upscale
 from infer.weights import manifest
 from model.dlibface import dlib_face

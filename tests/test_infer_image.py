@@ -13,15 +13,9 @@ from hypothesis import strategies as st
 from PIL import Image, ImageCms
 
 import utils
-from infer import png
-from infer.image import (
-    Picture,
-    load_image,
-    picture_size,
-    read_picture,
-    save_image,
-    write_picture,
-)
+from data.pictures import png
+from data.pictures.read import Picture, load_image, picture_size, read_picture
+from data.pictures.write import save_image, write_picture
 
 SHAPES = {"L": (37, 53), "LA": (37, 53, 2), "RGB": (37, 53, 3), "RGBA": (37, 53, 4)}
 

@@ -6,9 +6,10 @@ import keras
 import numpy as np
 import pytest
 
+from data.pictures.read import load_image
+from data.pictures.write import save_image
 from infer import masks
 from infer.__main__ import main
-from infer.image import load_image, save_image
 from infer.inpaint import Inpainter, without_masks
 from model.edsr import edsr
 from model.restormer import restormer

@@ -13,7 +13,7 @@ from PIL import Image
 
 from data import ImageFolder
 from data import store as store_module
-from data.picture_files import Paths, picture_files
+from data.pictures.folder import Paths, picture_files
 from data.sources import Source, files_source
 from data.store import PictureStore, open_store
 

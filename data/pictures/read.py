@@ -16,8 +16,7 @@ from pathlib import Path
 import numpy as np
 from PIL import ExifTags, Image, ImageCms, UnidentifiedImageError
 
-from infer import png, tiff
-from infer.encode import check_quality, check_writable, encode, whole_file
+from data.pictures import png, tiff
 
 MAX_MEGAPIXELS = 256
 """Pictures larger than this are refused unless the caller raises the limit."""
@@ -82,18 +81,6 @@ def load_image(path):
         OSError: It cannot be read.
     """
     return read_picture(path).pixels
-
-
-def save_image(path, image, *, quality=95):
-    """Write an array as a picture file; the name's ending chooses the format.
-
-    Args:
-        path: ``*.png``, ``.jpg``, ``.tif``, ``.webp`` or ``.bmp``. Only PNG and TIFF keep 16 bits,
-            only TIFF keeps floats (as 0..1); others are rounded to what the format can hold.
-        image: An array as `load_image` gives it.
-        quality: Of JPEG and WebP, 1..100.
-    """
-    write_picture(path, Picture(np.asarray(image)), quality=quality)
 
 
 def read_picture(path, *, max_megapixels=MAX_MEGAPIXELS):
@@ -250,20 +237,13 @@ def _kept_exif(exif, shape):
     return kept.tobytes() if len(kept) else b""
 
 
-def write_picture(path, picture, *, quality=95):
-    """Write a picture file; it appears whole or not at all.
-
-    Args:
-        path: Where; the name's ending chooses the format, see `save_image`.
-        picture: The `Picture`. What the format cannot hold is said in `picture.notes`.
-        quality: Of JPEG and WebP, 1..100.
-
-    Raises:
-        ValueError: No such format, or the picture is too large for it.
-        OSError: It cannot be written.
-    """
-    path = Path(path)
-    check_writable(path, *picture.pixels.shape[:2])
-    check_quality(quality)
-    with whole_file(path) as file:
-        encode(file, path.suffix, picture, quality)
+def rgb8(pixels):
+    """Turn any picture of `data.pictures.read` into (H, W, 3) uint8, without its alpha."""
+    if pixels.dtype == np.uint16:
+        pixels = pixels / 257
+    if pixels.dtype != np.uint8:
+        pixels = np.rint(np.clip(pixels, 0, 255)).astype(np.uint8)
+    pixels = pixels.reshape(*pixels.shape[:2], -1)
+    if pixels.shape[2] in (2, 4):
+        pixels = pixels[..., :-1]
+    return np.repeat(pixels, 3, axis=2) if pixels.shape[2] == 1 else pixels

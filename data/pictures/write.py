@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from infer import png, tiff
+from data.pictures import png, tiff
+from data.pictures.read import Picture
 
 WRITABLE = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".bmp"})
 
@@ -93,3 +94,34 @@ def _on_white(pixels):
     alpha = pixels[..., -1:] / np.float32(255)
     colour = np.rint(pixels[..., :-1] * alpha + 255 * (1 - alpha)).astype(np.uint8)
     return colour[..., 0] if colour.shape[2] == 1 else colour
+
+
+def save_image(path, image, *, quality=95):
+    """Write an array as a picture file; the name's ending chooses the format.
+
+    Args:
+        path: ``*.png``, ``.jpg``, ``.tif``, ``.webp`` or ``.bmp``. Only PNG and TIFF keep 16 bits,
+            only TIFF keeps floats (as 0..1); others are rounded to what the format can hold.
+        image: An array as `load_image` gives it.
+        quality: Of JPEG and WebP, 1..100.
+    """
+    write_picture(path, Picture(np.asarray(image)), quality=quality)
+
+
+def write_picture(path, picture, *, quality=95):
+    """Write a picture file; it appears whole or not at all.
+
+    Args:
+        path: Where; the name's ending chooses the format, see `save_image`.
+        picture: The `Picture`. What the format cannot hold is said in `picture.notes`.
+        quality: Of JPEG and WebP, 1..100.
+
+    Raises:
+        ValueError: No such format, or the picture is too large for it.
+        OSError: It cannot be written.
+    """
+    path = Path(path)
+    check_writable(path, *picture.pixels.shape[:2])
+    check_quality(quality)
+    with whole_file(path) as file:
+        encode(file, path.suffix, picture, quality)
