@@ -21,7 +21,7 @@ import numpy as np
 import tensorflow as tf
 
 from data.pictures.write import save_image
-from infer.upscale import Upscaler
+from infer.upscaler import Upscaler
 from model.edsr import edsr
 
 

@@ -35,7 +35,7 @@ def one(model, scale, width, height):
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     import numpy as np
 
-    from infer.upscale import Upscaler
+    from infer.upscaler import Upscaler
     from infer.weights import load_model
     from model.edsr import edsr
 

@@ -86,7 +86,7 @@ def _evaluate_enlarging(options):
     model = commands.network_of(options)
     from data.degrade import imresize
     from infer import evaluate, weights
-    from infer.upscale import Upscaler
+    from infer.upscaler import Upscaler
 
     network = Upscaler(model, self_ensemble=options.self_ensemble)
     scale, lpips = network.reach.scale, face_commands.lpips(options.lpips)
@@ -133,7 +133,7 @@ def _evaluate_fusion(options):
     from data.degrade import imresize
     from infer import evaluate, face_scores
     from infer.detect import Mtcnn, find
-    from infer.upscale import Upscaler
+    from infer.upscaler import Upscaler
     from train.losses import face_similarity_of
 
     scale, tiles = fusion.reach.scale, {"tile": options.tile, "overlap_px": options.overlap_px}
@@ -224,7 +224,7 @@ def _demo(options):
 
     from data.degrade import imresize
     from infer import demo
-    from infer.upscale import Upscaler
+    from infer.upscaler import Upscaler
 
     network = Upscaler(model)
     hr, scale = astronaut(), network.reach.scale

@@ -31,7 +31,7 @@ class Settings:
 
     Attributes:
         key: Any string that is the same only for the same network and options.
-        tile, overlap_px: See `infer.upscale.upscale`.
+        tile, overlap_px: See `infer.upscaler.upscale`.
         quality: Of JPEG and WebP.
         overwrite: Replace files that this command did not make.
         max_megapixels: See `data.pictures.read.read_picture`.
@@ -74,7 +74,7 @@ def run(jobs, network, settings, *, in_folder, report=print):
 
     Args:
         jobs: The `Job`s.
-        network: An `infer.upscale.Upscaler`.
+        network: An `infer.upscaler.Upscaler`.
         settings: The `Settings`.
         in_folder: Keep a record in the folder of results, skip what is done, and spare what is
             not ours.

@@ -132,7 +132,7 @@ def upscale(options):
     todo, in_folder = prepare(options)
     model = network_of(options)
     from infer.batch import fingerprint
-    from infer.upscale import Upscaler
+    from infer.upscaler import Upscaler
 
     network = Upscaler(model, self_ensemble=options.self_ensemble)
     choices = [options.self_ensemble, options.half, options.overlap_px, options.quality]

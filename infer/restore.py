@@ -79,7 +79,7 @@ def _plain(options):
     _, model = _load(options)
     from infer.batch import fingerprint
     from infer.inpaint import without_masks
-    from infer.upscale import Upscaler
+    from infer.upscaler import Upscaler
     from model.restormer import has_mask
 
     return Upscaler(without_masks(model) if has_mask(model) else model), fingerprint(model)

@@ -81,7 +81,7 @@ class Box:
 
 
 def make_grid(size, reach, tile, overlap_px):
-    """Apply the size rules; see `infer.upscale.upscale` for `tile` and `overlap_px`.
+    """Apply the size rules; see `infer.upscaler.upscale` for `tile` and `overlap_px`.
 
     Raises:
         ValueError: A tile that is no number or below 8 px, or a negative overlap.

@@ -5,8 +5,7 @@ import numpy as np
 import pytest
 
 from data.pictures.read import load_image
-from infer.detect import Box, Mtcnn, find, padded
-from infer.faces import confirmed
+from infer.detect import Box, Mtcnn, confirmed, find, padded
 
 # left, top, side: boxes of dlib's examples/faces/training.xml for these two photographs. The
 # photographs that testing.xml names are not in the shared folder.

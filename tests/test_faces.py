@@ -5,10 +5,11 @@ import pytest
 from scipy.ndimage import gaussian_filter
 
 from data.pictures.read import load_image
-from infer.detect import Box
+from infer.detect import Box, confirmed
+from infer.face_masks import MaskOptions
 from infer.face_scores import seam
-from infer.faces import Fusion, MaskOptions, Specialist, confirmed
-from infer.upscale import Upscaler, upscale
+from infer.faces import Fusion, Specialist
+from infer.upscaler import Upscaler, upscale
 from infer.weights import load_model
 from model.edsr import edsr
 from model.esrgan import rrdb_net

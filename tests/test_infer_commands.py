@@ -15,7 +15,7 @@ from PIL import Image, ImageCms
 from data.pictures.read import Picture, load_image, read_picture
 from data.pictures.write import save_image, write_picture
 from infer.__main__ import main
-from infer.upscale import upscale
+from infer.upscaler import upscale
 from infer.weights import load_model
 from model.edsr import edsr
 from model.wdsr import wdsr_b

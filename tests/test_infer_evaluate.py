@@ -10,7 +10,7 @@ from data.degrade import imresize
 from data.pictures.read import load_image
 from data.pictures.write import save_image
 from infer.__main__ import main
-from infer.upscale import upscale
+from infer.upscaler import upscale
 from infer.weights import load_model
 from model.edsr import edsr
 from model.lpips import lpips

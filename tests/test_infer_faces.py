@@ -9,8 +9,9 @@ from data.pictures.read import load_image
 from data.pictures.write import save_image
 from infer.__main__ import main
 from infer.detect import Box
-from infer.faces import Fusion, MaskOptions, Specialist
-from infer.upscale import Upscaler, upscale
+from infer.face_masks import MaskOptions
+from infer.faces import Fusion, Specialist
+from infer.upscaler import Upscaler, upscale
 from infer.weights import manifest
 from model.dlibface import dlib_face
 from model.edsr import edsr
@@ -47,7 +48,7 @@ def finds(monkeypatch):
     """What a stand-in for MTCNN finds in every picture: to be filled by the test."""
     boxes = []
     monkeypatch.setattr("infer.detect.Mtcnn", lambda least_px: lambda searched: boxes)
-    monkeypatch.setattr("infer.faces.confirmed", lambda detect: detect)
+    monkeypatch.setattr("infer.detect.confirmed", lambda detect: detect)
     return boxes
 
 

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from infer import tiles
 from infer.reach import reach
-from infer.upscale import Upscaler, upscale
+from infer.upscaler import Upscaler, upscale
 from model.common import resolve_single
 from model.edsr import edsr
 from model.esrgan import rrdb_net
@@ -190,7 +190,7 @@ def test_no_memory_at_all_is_said():
 
 def test_auto_takes_small_tiles_where_memory_is_short(monkeypatch):
     model, lr = edsr(2, 4, 1), picture(61, 83)
-    monkeypatch.setattr("infer.upscale.free_bytes", lambda: 1 << 16)
+    monkeypatch.setattr("infer.upscaler.free_bytes", lambda: 1 << 16)
     network = Upscaler(model)
     assert network.fitting_tile() == 32
     assert np.abs(network(lr, tile="auto").astype(int) - upscale(model, lr)).max() <= 1

@@ -7,7 +7,7 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from infer.upscale import Upscaler, upscale
+from infer.upscaler import Upscaler, upscale
 from infer.variants import blend, half_if_faster, in_half
 from model.common import resolve_single
 from model.edsr import edsr

@@ -154,7 +154,8 @@ def study_fusion(options):
     load_tensorflow()
     prepare(options)
     from data.faces import mixed
-    from infer.face_commands import face_features, fuse
+    from infer.face_commands import face_features
+    from infer.faces import fuse
     from infer.weights import load_model
 
     crops = {"hr_crop_px": options.hr_crop_px, "seed": options.seed}

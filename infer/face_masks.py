@@ -1,0 +1,93 @@
+"""Masks that blend a found face into a picture: a box, padded and blurred."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from infer import tiles
+from infer.detect import LEAST_CONFIDENCE, LEAST_PX, PADDING, padded
+
+SOFTNESS = 0.1
+"""σ of the mask's Gaussian, as a share of the box's width and height."""
+
+
+_CUT_SIGMAS = 3  # where the Gaussian ends, in σ; with PADDING, M is 1 on all of the found box
+
+
+_COLOUR_SIGMA = 0.15  # of the low frequencies that --match-colour takes, as a share of the box
+
+
+@dataclass(frozen=True)
+class MaskOptions:
+    """How finds become masks.
+
+    Attributes:
+        least_confidence, least_px: Finds below are dropped; px of the enlarged picture.
+        padding: Share of a box's width and height added on each side.
+        softness: σ of the mask's Gaussian as a share of width and height.
+        match_colour: Take low frequencies from the general result: against visible patches.
+        chosen: Numbers of the finds to use, from left to right from 0; None: all.
+
+    Raises:
+        ValueError: A number is not in its range.
+    """
+
+    least_confidence: float = LEAST_CONFIDENCE
+    least_px: float = LEAST_PX
+    padding: float = PADDING
+    softness: float = SOFTNESS
+    match_colour: bool = False
+    chosen: tuple[int, ...] | None = None
+
+    def __post_init__(self):
+        if not 0 <= self.least_confidence <= 1:
+            raise ValueError(f"least_confidence must be in 0..1, got {self.least_confidence}")
+        for name in ("least_px", "padding", "softness"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} must not be negative, got {getattr(self, name)}")
+
+
+class Mask:
+    """The soft mask of one find.
+
+    Args:
+        box: What was found, px of the enlarged picture.
+        height, width: Of that picture.
+        options: `MaskOptions`.
+    """
+
+    def __init__(self, box, height, width, options):
+        grown = padded(box, height, width, options.padding)
+        sigmas = (options.softness * box.height, options.softness * box.width)
+        self._rows = _profile(grown.top, grown.height, height, sigmas[0])
+        self._columns = _profile(grown.left, grown.width, width, sigmas[1])
+        (y0, y1), (x0, x1) = (_ends(profile) for profile in (self._rows, self._columns))
+        self.support = tiles.Box(y0, y1, x0, x1)
+        """Where the weights are above 0."""
+        self.colour_sigma = (_COLOUR_SIGMA * box.width, _COLOUR_SIGMA * box.height)
+        """σ in px, along x and y, of the blur that tells a face's colour from its features."""
+
+    def weights(self):
+        """Weights inside the support, (h, w) float32 in 0..1."""
+        box = self.support
+        return np.outer(self._rows[box.y0 : box.y1], self._columns[box.x0 : box.x1])
+
+
+def _profile(start, length, size, sigma):
+    """One side of a box, 1 inside and 0 outside, convolved with a normalised Gaussian.
+
+    Beyond the picture it goes on as at the border: a face that the border cuts is not faded there.
+    """
+    pixels = np.arange(size)
+    inside = ((pixels > start - 1) & (pixels < start + length)).astype(np.float64)
+    radius = int(_CUT_SIGMAS * sigma)
+    if not radius:
+        return inside.astype(np.float32)
+    kernel = np.exp(-(np.arange(-radius, radius + 1) ** 2) / (2 * sigma**2))
+    spread = np.convolve(np.pad(inside, radius, "edge"), kernel / kernel.sum(), "valid")
+    return np.clip(spread, 0, 1).astype(np.float32)
+
+
+def _ends(profile):
+    positive = np.flatnonzero(profile)
+    return (int(positive[0]), int(positive[-1]) + 1) if len(positive) else (0, 0)
