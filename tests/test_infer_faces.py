@@ -140,7 +140,7 @@ def test_command_without_a_bundled_face_network_says_what_to_give(
     weights, finds, tmp_path, capsys, monkeypatch
 ):
     assert not finds
-    monkeypatch.setattr("infer.face_commands.DEFAULT_FACE", "not there")
+    monkeypatch.setattr("infer.commands.faces.DEFAULT_FACE", "not there")
     save_image(tmp_path / "a.png", picture(3))
     files = [tmp_path / "a.png", "-o", tmp_path / "out.png"]
     arguments = ["faces", *files, "--model", weights / "general.weights.h5"]
@@ -155,13 +155,13 @@ def test_without_names_the_command_takes_two_bundled_sharp_networks(finds, tmp_p
         named.append(name)
         return GENERAL
 
-    monkeypatch.setattr("infer.commands.load", load)
+    monkeypatch.setattr("infer.commands.options.load", load)
     save_image(tmp_path / "a.png", picture(3))
     files = [str(tmp_path / "a.png"), "-o", str(tmp_path / "out.png")]
     assert not finds and main(["faces", *files]) == 0
     assert named == ["wdsr-b-32-x4-gan", "wdsr-b-32-x4-faces-gan"]
     assert all(name in manifest() for name in named)
-    monkeypatch.setattr("infer.face_commands.DEFAULT_GENERAL", "not there")
+    monkeypatch.setattr("infer.commands.faces.DEFAULT_GENERAL", "not there")
     assert main(["faces", *files]) == 0
     assert named[2:] == [None, "wdsr-b-32-x4-faces-gan"]
 

@@ -153,8 +153,9 @@ def study_fusion(options):
     """Run the fusion study: networks, table and figure."""
     load_tensorflow()
     prepare(options)
+    from infer.commands.options.faces import face_features
+
     from data.faces import mixed
-    from infer.face_commands import face_features
     from infer.faces import fuse
     from infer.weights import load_model
 
@@ -202,7 +203,7 @@ def _trainer(options, directory, strategy):
     from infer.weights import load_model
 
     if options.network in esrgan_commands.COMMANDS:
-        from infer.face_commands import face_features
+        from infer.commands.options.faces import face_features
 
         features = face_features(getattr(options, "face_features", None))
         return esrgan_commands.make_trainer(options, load_model, features, strategy, directory)

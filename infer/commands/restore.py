@@ -6,7 +6,8 @@ Nothing here imports what takes time before the command runs.
 import functools
 
 from data.quiet_start import load_tensorflow
-from infer import commands
+from infer.commands.options import options as commands
+from infer.commands.pictures import conclude, prepare, report
 
 TASKS = ("denoise", "deblur", "antialias", "inpaint")
 ALPHA = "alpha"
@@ -38,13 +39,13 @@ def add_options(command):
 def run(options):
     """Restore pictures; returns the exit status."""
     _check_options(options)
-    todo, in_folder = commands.prepare(options)
+    todo, in_folder = prepare(options)
     if options.task == "inpaint":
         outcome = _inpaint(options, todo, in_folder)
     else:
         network, key = _plain(options)
         outcome = _run(todo, network, options, key, in_folder)
-    return commands.conclude(outcome, in_folder)
+    return conclude(outcome, in_folder)
 
 
 def _check_options(options):
@@ -143,9 +144,7 @@ def _unchecked_mask(options, source):
             lambda image: masks.colour_mask(image, colour, tolerance) != options.invert_mask,
         )
     file = masks.find_mask_file(options.mask, source)
-    read = functools.cache(
-        lambda: masks.file_mask(file, invert=options.invert_mask, report=commands.report)
-    )
+    read = functools.cache(lambda: masks.file_mask(file, invert=options.invert_mask, report=report))
     return str(file), lambda _: read()
 
 
@@ -169,4 +168,4 @@ def _mask_key(options, job):
 
 def _run(todo, network, options, key, in_folder):
     key = f"{options.task} {options.overlap_px} {options.quality} {key}"
-    return commands.run(todo, network, options, key, in_folder)
+    return run(todo, network, options, key, in_folder)

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from data.pictures.write import save_image
+from infer.commands import options as commands
 from infer.plot import side_by_side
 from model.metrics import psnr, ssim
 
@@ -52,3 +53,26 @@ def _table(scores, scale):
         cells = f"{psnr_rgb:9.2f} dB{ssim_rgb:12.4f}{psnr_y:9.2f} dB{ssim_y:12.4f}"
         lines.append(f"{name:10}{cells}")
     return "\n".join(lines)
+
+
+def _add_demo(command):
+    commands.add_model(command)
+    command.add_argument("-o", "--out", default="out", metavar="DIR", help="default: out")
+
+
+def _demo(options):
+    """Make NASA's portrait of Eileen Collins (public domain, in scikit-image) small, and back."""
+    model = commands.load(options.model)
+    from skimage.data import astronaut
+
+    from data.degrade import imresize
+    from infer.commands.options import demo
+    from infer.upscaler import Upscaler
+
+    network = Upscaler(model)
+    hr, scale = astronaut(), network.reach.scale
+    hr = hr[: hr.shape[0] // scale * scale, : hr.shape[1] // scale * scale]
+    lr = imresize(hr, 1 / scale)
+    zoom = (62, 168, 104)  # top, left, side: the face
+    print(demo.run(hr, lr, imresize(lr, scale), network(lr), options.out, zoom=zoom))
+    print(f"wrote {options.out}/side-by-side.png, lr.png, bicubic.png, sr.png, hr.png")

@@ -5,7 +5,8 @@ Nothing here imports what takes time before the command runs.
 
 from pathlib import Path
 
-from infer import commands
+from infer.commands.options import options as commands
+from infer.commands.pictures import conclude, prepare
 from infer.faces import described
 
 DEFAULT_FACE = "wdsr-b-32-x4-faces-gan"
@@ -67,7 +68,7 @@ def numbers(text):
 
 def run(options):
     """Enlarge pictures with two networks; returns the exit status."""
-    todo, in_folder = commands.prepare(options)
+    todo, in_folder = prepare(options)
     if options.faces is not None and len(todo) > 1:
         raise ValueError(f"--faces chooses in one picture, got {len(todo)}")
     fusion, key = fusion_of(options, commands.load(options.model or _general()))
@@ -80,7 +81,7 @@ def run(options):
         total.failures += outcome.failures
     if options.faces is not None and total.failures:
         raise ValueError(total.failures[0][1])
-    return commands.conclude(total, in_folder)
+    return conclude(total, in_folder)
 
 
 def fusion_of(options, general):
@@ -123,7 +124,7 @@ def _bundled():
 
 def _enlarge(options, fusion, key, job, in_folder):
     key = f"{key} {options.save_mask} {options.overlap_px} {options.quality}"
-    outcome = commands.run([job], fusion, options, key, in_folder)
+    outcome = run([job], fusion, options, key, in_folder)
     if outcome.done:
         print(f"{job.source}: {described(fusion.found)}")
         if options.save_mask:
