@@ -3,16 +3,7 @@
 import numpy as np
 
 from infer.upscaler import LUMA, Upscaler
-from model.restormer import has_mask, restormer
-
-
-def without_masks(model):
-    """Return a mask-aware network as the one without masks that equals it on whole pictures."""
-    plain = restormer(**model.built_by.arguments | {"mask_aware": False, "mask_embedding": False})
-    for layer in plain.layers:
-        if layer.weights:
-            layer.set_weights(model.get_layer(layer.name).get_weights())
-    return plain
+from model.restoration import has_mask
 
 
 class Inpainter(Upscaler):

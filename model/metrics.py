@@ -62,3 +62,48 @@ def _convention(pictures, border_px, luminance):
     if luminance and pictures.shape[-1] == 3:
         return luma(pictures)
     return tf.cast(pictures, tf.float32)
+
+
+def face_vector(features):
+    """Length of each channel over all positions: (B, h, w, C) → (B, C).
+
+    Where a channel is zero everywhere the gradient is zero, not infinite.
+    """
+    squares = tf.reduce_sum(tf.square(features), axis=(1, 2))
+    positive = squares > 0
+    return tf.where(positive, tf.sqrt(tf.where(positive, squares, 1.0)), 0.0)
+
+
+def face_similarity(hr_features, sr_features):
+    """Cosine between the `face_vector` of two batches of features: (B,), 1 where they agree."""
+    vectors = (tf.nn.l2_normalize(face_vector(f), axis=1) for f in (hr_features, sr_features))
+    return tf.reduce_sum(tf.multiply(*vectors), axis=1)
+
+
+def face_similarity_of(features, px=224):
+    """Make a function ``(hr, sr) → (B,)`` that says how alike two faces are: `face_similarity`.
+
+    Args:
+        features: Frozen network from RGB pictures in 0..255 to (B, h, w, C), such as
+            ``model.vggface.vggface("senet50", features="pool5")`` or
+            ``model.dlibface.dlib_face("conv5")``, with its weights.
+        px: Side to which pictures are resized (bilinear) for it, if it takes any size.
+
+    Raises:
+        ValueError: The network does not give (B, h, w, C).
+    """
+    if len(features.output.shape) != 4:
+        raise ValueError(
+            f"features must be (B, h, w, C), got {tuple(features.output.shape)}; for a VGGFace2 "
+            'network give features="pool5", for dlib_face features="conv5"'
+        )
+    side = features.input.shape[1] or px
+
+    def similarity(hr, sr):
+        pairs = [
+            features(tf.image.resize(pictures, (side, side)), training=False)
+            for pictures in (hr, sr)
+        ]
+        return face_similarity(*pairs)
+
+    return similarity

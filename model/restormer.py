@@ -9,11 +9,10 @@ the authors' module names, so that a layer can be found by the name in their wei
 from dataclasses import dataclass
 
 import keras
-from keras import ops
 from keras.layers import Add, Concatenate, Conv2D, MaxPooling2D, Multiply, Rescaling, UpSampling2D
 
 from model.common import SRModel, builder
-from model.layers import PixelShuffle, PixelUnshuffle
+from model.layers import CropLike, HalveByUnshuffle, PadToMultiple, PixelShuffle, PixelUnshuffle
 from model.masked import (
     ChannelAttention,
     ChannelNorm,
@@ -23,7 +22,6 @@ from model.masked import (
     PartialDepthwiseConv2D,
     PartialRatio,
 )
-from model.sizes import CropLike, HalveByUnshuffle, PadToMultiple
 
 MULTIPLE_PX = 8
 """Three halvings: sides are padded to a multiple of this."""
@@ -248,63 +246,3 @@ def restormer_lite(mask_aware=True):
     return restormer(
         dim=24, num_blocks=(2, 3, 3, 4), num_refinement_blocks=2, mask_aware=mask_aware
     )
-
-
-def has_mask(model):
-    """Whether a network takes a mask beside the picture."""
-    return len(model.inputs) == 2
-
-
-def restore(model, pictures, valid_mask=None, *, keep_known=True):
-    """Run a restoration network and round its answer to pictures.
-
-    Args:
-        model: A network of this module, mask-aware or not.
-        pictures: (B, H, W, C) in 0..255, any number type.
-        valid_mask: (B, H, W, 1), 1/True = a real pixel, 0/False = damaged. None: no pixel of the
-            picture is missing, and all of it is restored.
-        keep_known: Where a mask is given, take real pixels from the input.
-
-    Returns:
-        (B, H, W, C) uint8, clipped to 0..255.
-
-    Raises:
-        ValueError: The network knows no masks but is given one, or the mask has another size.
-    """
-    pictures = ops.cast(pictures, "float32")
-    inputs = [pictures]
-    if valid_mask is not None:
-        _check_mask(model, pictures, valid_mask)
-        inputs.append(ops.cast(valid_mask, "float32"))
-    elif has_mask(model):
-        inputs.append(ops.ones_like(pictures[..., :1]))
-    restored = ops.round(ops.clip(model.traced(*inputs), 0, 255))
-    if valid_mask is not None and keep_known:
-        restored = keep_known_pixels(restored, ops.round(pictures), valid_mask)
-    return ops.cast(restored, "uint8")
-
-
-def _check_mask(model, pictures, valid_mask):
-    if not has_mask(model):
-        raise ValueError(
-            "this network knows no masks; build it with mask_aware=True to give it one"
-        )
-    expected = (*pictures.shape[:3], 1)
-    if tuple(valid_mask.shape) != expected:
-        raise ValueError(
-            f"valid_mask must have the shape {expected}, got {tuple(valid_mask.shape)}"
-        )
-
-
-def keep_known_pixels(restored, pictures, valid_mask):
-    """Put the real pixels of the input back into the answer.
-
-    Args:
-        restored: (B, H, W, C), the network's answer.
-        pictures: The same shape, its input.
-        valid_mask: (B, H, W, 1), 1 = a real pixel, which is kept, 0 = damaged.
-
-    Returns:
-        The shape and type of `restored`.
-    """
-    return ops.where(ops.cast(valid_mask, "bool"), ops.cast(pictures, restored.dtype), restored)

@@ -15,7 +15,8 @@ from infer.weight_tables import tables
 from infer.weights import load_model
 from model.edsr import edsr
 from model.metrics import psnr
-from model.restormer import restore, restormer
+from model.restoration import restore
+from model.restormer import restormer
 
 SMALLEST = {"dim": 4, "num_blocks": (1, 0, 0, 0), "num_refinement_blocks": 0, "heads": (1, 1, 1, 2)}
 

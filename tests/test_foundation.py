@@ -13,7 +13,8 @@ from PIL import Image
 
 from data.tasks import DamagedPictures, clean_store, rotation
 from model.lpips import lpips
-from model.restormer import keep_known_pixels, restore, restormer
+from model.restoration import keep_known_pixels, restore, restored
+from model.restormer import restormer
 from model.weight_file import read_note
 from tests.conftest import start_anew
 from train.__main__ import _metrics, main
@@ -24,7 +25,6 @@ from train.foundation import (
     fine_tune,
     mean_scores,
     progressive_stages,
-    restored,
 )
 from train.study import Study
 

@@ -139,7 +139,7 @@ def test_perceptual_networks_are_nearer_by_lpips_and_keep_to_the_picture(cat, na
 def test_bundled_networks_restore_a_photograph(cat):
     from data.tasks import TASKS, damage
     from model.metrics import psnr
-    from train.foundation import restored
+    from model.restoration import restored
 
     for name in RESTORING:
         model = load_model(name)

@@ -10,8 +10,9 @@ from data.pictures.read import load_image
 from data.pictures.write import save_image
 from infer import masks
 from infer.__main__ import main
-from infer.inpaint import Inpainter, without_masks
+from infer.inpaint import Inpainter
 from model.edsr import edsr
+from model.restoration import without_masks
 from model.restormer import restormer
 
 SMALLEST = {

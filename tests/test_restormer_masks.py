@@ -5,7 +5,8 @@ import pytest
 import tensorflow as tf
 
 from model.masked import FillDamaged
-from model.restormer import keep_known_pixels, restormer
+from model.restoration import keep_known_pixels
+from model.restormer import restormer
 from tests.test_restormer import SMALLEST
 
 

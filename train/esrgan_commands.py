@@ -202,8 +202,8 @@ def run_study(options, data, fuse, metrics, load_model, features):
     """
     import keras
 
+    from model.metrics import face_similarity_of
     from train.fusion_study import FusionStudy, Recipe
-    from train.losses import face_similarity_of
 
     def new_networks():
         keras.utils.set_random_seed(options.seed)

@@ -13,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from model.metrics import psnr, ssim
-from model.restormer import has_mask, keep_known_pixels, restore
+from model.restoration import has_mask, restored
 from train.losses import l1_loss
 from train.options import TrainerOptions
 from train.schedules import cosine
@@ -64,13 +64,6 @@ def progressive_stages(steps, *, px_factor=1.0, batch_factor=1.0):
 def adamw(learning_rate):
     """Return AdamW with weight decay 1e-4. Reference: arXiv:2111.09881, section 4."""
     return keras.optimizers.AdamW(learning_rate, weight_decay=1e-4, epsilon=1e-8)
-
-
-def restored(model, damaged, valid_mask):
-    """Restore one batch, uint8. Where some pixels are damaged, the others are kept as they are."""
-    some_damaged = not np.all(valid_mask)
-    result = restore(model, damaged, valid_mask if some_damaged and has_mask(model) else None)
-    return keep_known_pixels(result, damaged, valid_mask) if some_damaged else result
 
 
 def mean_scores(answer, dataset, metrics):

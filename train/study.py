@@ -12,7 +12,8 @@ import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from train.foundation import METRICS, fine_tune, mean_scores, restored
+from model.restoration import restored
+from train.foundation import METRICS, fine_tune, mean_scores
 from train.study_report import draw_comparison, draw_error_maps, draw_series, write_table
 
 TASKS = ("gaussian-noise", "motion-blur", "aliasing", "inpainting")

@@ -103,7 +103,7 @@ def _evaluate_fusion(options):
     from infer import evaluate, face_scores
     from infer.detect import Mtcnn, find
     from infer.upscaler import Upscaler
-    from train.losses import face_similarity_of
+    from model.metrics import face_similarity_of
 
     scale, tiles = fusion.reach.scale, {"tile": options.tile, "overlap_px": options.overlap_px}
     networks = {
@@ -138,7 +138,7 @@ def _evaluate_restoration(options):
     damage, pictures = _damaged_pictures(options)
     load_tensorflow()
     from infer import evaluate, weights
-    from train.foundation import restored
+    from model.restoration import restored
 
     name = options.model or restore.FOUNDATION
     model = weights.load_model(name)

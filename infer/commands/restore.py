@@ -79,9 +79,8 @@ def _plain(options):
     """The network without masks, whether its weights were trained with them or not; and its key."""
     _, model = _load(options)
     from infer.batch import fingerprint
-    from infer.inpaint import without_masks
     from infer.upscaler import Upscaler
-    from model.restormer import has_mask
+    from model.restoration import has_mask, without_masks
 
     return Upscaler(without_masks(model) if has_mask(model) else model), fingerprint(model)
 
@@ -107,8 +106,8 @@ def _masked(options):
     """Function of a mask rule → `Inpainter`, and the network's key."""
     name, model = _load(options)
     from infer.batch import fingerprint
-    from infer.inpaint import Inpainter, without_masks
-    from model.restormer import has_mask
+    from infer.inpaint import Inpainter
+    from model.restoration import has_mask, without_masks
 
     if not has_mask(model):
         raise ValueError(f"{name} is a network without masks, so it cannot inpaint")
