@@ -33,7 +33,7 @@ from model.srgan import discriminator, sr_resnet
 from model.vgg import vgg_54
 from model.wdsr import wdsr_b
 from train import EdsrTrainer, FoundationTrainer, SrganTrainer, TrainerOptions, WdsrTrainer
-from train.batches import distributed
+from train.distribute import distributed
 from train.losses import vgg_content_loss
 
 LR_PX, SCALE, PX = 24, 4, 64

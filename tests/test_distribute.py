@@ -17,8 +17,7 @@ import tensorflow as tf
 from model.edsr import edsr
 from tests.conftest import start_anew
 from train import EdsrTrainer, TrainerOptions
-from train.batches import distributed
-from train.options import make_strategy
+from train.distribute import distributed, make_strategy
 
 ROOT = Path(__file__).parents[1]
 BATCH = 5  # uneven shares: 2 and 3

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from train.esrgan import EsrganGeneratorTrainer, EsrganTrainer
+    from train.recipes import EsrganGeneratorTrainer, EsrganTrainer
     from train.foundation import FoundationTrainer, fine_tune
     from train.options import TrainerOptions
     from train.recipes import EdsrTrainer, SrganGeneratorTrainer, SrganTrainer, WdsrTrainer

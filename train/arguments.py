@@ -128,7 +128,7 @@ def prepare(options):
     import keras
     import tensorflow as tf
 
-    from train.options import make_strategy
+    from train.distribute import make_strategy
 
     # Where a tensor has three users, the order in which TensorFlow adds their gradients depends
     # on which of several operations run at once ends first: run one at a time, on all cores.

@@ -151,7 +151,7 @@ def make_trainer(options, load_model, features, strategy, directory):
         strategy: `tf.distribute.Strategy`.
         directory: Folder of the run.
     """
-    from train.esrgan import EsrganGeneratorTrainer, EsrganTrainer
+    from train.recipes import EsrganGeneratorTrainer, EsrganTrainer
 
     rate, updates = learning_rate(options), trainer_options(options, strategy)
     if options.network == "esrgan-generator":

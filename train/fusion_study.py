@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from model import resolve
-from train.esrgan import PIXEL_WEIGHT, EsrganGeneratorTrainer, EsrganTrainer
+from train.recipes import PIXEL_WEIGHT, EsrganGeneratorTrainer, EsrganTrainer
 from train.study_report import draw_comparison
 
 FACE_LOSS = "faces, face loss"

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 import tensorflow as tf
 
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
-STRATEGIES = ("mirrored", "multi-worker")
 
 
 @dataclass(frozen=True)
@@ -63,53 +62,6 @@ class TrainerOptions:
         """Name → value of the options on which the trained weights depend."""
         names = ("ema_decay", "clip_norm", "precision", "after_bad_steps")
         return {name: getattr(self, name) for name in names}
-
-
-def make_strategy(name):
-    """Return a `tf.distribute.Strategy`; to be made before anything else in TensorFlow.
-
-    Args:
-        name: "mirrored": all GPUs of this machine (or logical CPUs); "multi-worker": all machines
-            of TF_CONFIG. None: one device.
-
-    Raises:
-        ValueError: There is no such strategy.
-    """
-    if name is None:
-        return tf.distribute.get_strategy()
-    if name == "mirrored":
-        return tf.distribute.MirroredStrategy(_local_devices())
-    if name == "multi-worker":
-        return tf.distribute.MultiWorkerMirroredStrategy()
-    raise ValueError(f"strategy must be {_one_of(STRATEGIES)}, got {name!r}")
-
-
-def _local_devices():
-    gpus = tf.config.list_logical_devices("GPU")
-    return [device.name for device in gpus or tf.config.list_logical_devices("CPU")]
-
-
-def is_chief(strategy):
-    """Whether this process is the one that writes."""
-    resolver = strategy.cluster_resolver
-    if resolver is None or not resolver.task_type:
-        return True
-    return resolver.task_type == "chief" or (
-        resolver.task_type == "worker"
-        and resolver.task_id == 0
-        and not resolver.cluster_spec().as_dict().get("chief")
-    )
-
-
-def check_scope(strategy, networks):
-    """Raise `ValueError` if a network, of a dict of them, was not built where it is to train."""
-    for network in networks.values():
-        created = strategy.extended.variable_created_in_scope
-        if not all(created(variable.value) for variable in network.variables):
-            raise ValueError(
-                f"{network.name} was built outside the strategy: build it inside "
-                "`with strategy.scope():`"
-            )
 
 
 def _one_of(names):

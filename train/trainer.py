@@ -15,10 +15,10 @@ import numpy as np
 import tensorflow as tf
 
 from model import evaluate
-from train.batches import distributed
 from train.checkpoints import Checkpoints
+from train.distribute import check_scope, distributed, is_chief
 from train.losses import l1_loss
-from train.options import TrainerOptions, check_scope, is_chief
+from train.options import TrainerOptions
 from train.run_facts import RunFacts, data_facts, recipe_facts
 from train.run_log import RunLog, side_by_side
 from train.schedules import Reduced

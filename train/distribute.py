@@ -2,6 +2,8 @@
 
 import tensorflow as tf
 
+from train.options import _one_of
+
 
 def distributed(dataset, step, strategy):
     """Batches of a data set from `step` on, each replica having its rows of the global batch.
@@ -48,3 +50,53 @@ def _rows(tensor, index, count):
 def _any_size(batches):
     """The same batches, with a size that is not known beforehand: parts may be uneven."""
     return batches.map(lambda *batch: tuple(tensor[: tf.shape(tensor)[0]] for tensor in batch))
+
+
+STRATEGIES = ("mirrored", "multi-worker")
+
+
+def make_strategy(name):
+    """Return a `tf.distribute.Strategy`; to be made before anything else in TensorFlow.
+
+    Args:
+        name: "mirrored": all GPUs of this machine (or logical CPUs); "multi-worker": all machines
+            of TF_CONFIG. None: one device.
+
+    Raises:
+        ValueError: There is no such strategy.
+    """
+    if name is None:
+        return tf.distribute.get_strategy()
+    if name == "mirrored":
+        return tf.distribute.MirroredStrategy(_local_devices())
+    if name == "multi-worker":
+        return tf.distribute.MultiWorkerMirroredStrategy()
+    raise ValueError(f"strategy must be {_one_of(STRATEGIES)}, got {name!r}")
+
+
+def _local_devices():
+    gpus = tf.config.list_logical_devices("GPU")
+    return [device.name for device in gpus or tf.config.list_logical_devices("CPU")]
+
+
+def is_chief(strategy):
+    """Whether this process is the one that writes."""
+    resolver = strategy.cluster_resolver
+    if resolver is None or not resolver.task_type:
+        return True
+    return resolver.task_type == "chief" or (
+        resolver.task_type == "worker"
+        and resolver.task_id == 0
+        and not resolver.cluster_spec().as_dict().get("chief")
+    )
+
+
+def check_scope(strategy, networks):
+    """Raise `ValueError` if a network, of a dict of them, was not built where it is to train."""
+    for network in networks.values():
+        created = strategy.extended.variable_created_in_scope
+        if not all(created(variable.value) for variable in network.variables):
+            raise ValueError(
+                f"{network.name} was built outside the strategy: build it inside "
+                "`with strategy.scope():`"
+            )
