@@ -17,7 +17,8 @@ from model.restoration import keep_known_pixels, restore, restored
 from model.restormer import restormer
 from model.weight_file import read_note
 from tests.conftest import start_anew
-from train.__main__ import _metrics, main
+from train.__main__ import main
+from train.commands.run import _metrics
 from train.foundation import (
     FoundationTrainer,
     adamw,

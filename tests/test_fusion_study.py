@@ -20,7 +20,7 @@ from model.weight_file import read_note
 from tests.conftest import start_anew
 from train import losses
 from train.__main__ import main
-from train.esrgan_commands import interpolate
+from train.commands.esrgan import interpolate
 from train.fusion_study import FACE_LOSS, FUSION, FusionStudy, Recipe, write_table
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from train import report
+from train.commands import report
 from train.curves import draw_run, read_metrics
 
 

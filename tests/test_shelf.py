@@ -5,8 +5,8 @@ import pytest
 
 from infer.weights import manifest
 from model import weight_file
-from train import shelf
 from train.__main__ import main, parser
+from train.commands import shelf
 
 
 def test_every_bundled_network_has_a_recipe():

@@ -1,6 +1,6 @@
 """The commands ``python -m train edsr|wdsr-a|wdsr-b|srgan-generator|srgan``: options, trainers."""
 
-from train.arguments import add_rate_options, add_run_options, learning_rate, trainer_options
+from train.commands.options import add_rate_options, add_run_options, learning_rate, trainer_options
 
 COMMANDS = {
     "edsr": "EDSR, pixel loss",

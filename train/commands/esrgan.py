@@ -6,7 +6,7 @@ know the other rooms.
 
 from pathlib import Path
 
-from train.arguments import (
+from train.commands.options import (
     add_rate_options,
     add_run_options,
     add_seed_options,

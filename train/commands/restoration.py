@@ -4,15 +4,21 @@ Data sets and the reading of weight files are handed in by ``train/__main__.py``
 know the other rooms.
 """
 
-from pathlib import Path
+import functools
 
-from train.arguments import (
+from data.quiet_start import load_tensorflow
+from data.restoration import parse_real
+from train.commands import restoration
+from train.commands.options import (
+    _add_few,
     add_rate_options,
     add_run_options,
     add_seed_options,
     learning_rate,
     trainer_options,
 )
+from train.commands.run import _check_writable, _metrics, _write_weights, directory_of, prepare
+from train.commands.studies import _add_study
 
 COMMANDS = {
     "foundation": "train one restoration network on several kinds of damage in turn",
@@ -64,37 +70,12 @@ def _add_foundation(group):
     group.add_argument("--start-from", metavar="FILE", help="weights a new run begins with")
 
 
-def _add_few(group):
-    group.add_argument("--model", required=True, metavar="NAME_OR_FILE", help="foundation weights")
-    group.add_argument("--crop-px", type=int, default=128, help="side of crops (default 128)")
-    group.add_argument("--batch-size", type=int, default=8, help="crops a step (default 8)")
-
-
 def _add_fine_tune(group):
     _add_few(group)
     group.add_argument("--task", required=True, help="a wrong one lists them")
     group.add_argument("--train-size", type=int, default=40, help="pictures (default 40)")
     group.add_argument("--valid-size", type=int, default=8, help="pictures (default 8)")
     group.add_argument("--steps", type=int, default=800, help="updates (default 800)")
-
-
-def _add_study(group):
-    _add_few(group)
-    group.add_argument("--out", required=True, metavar="DIR", help="tables, figures, cells")
-    group.add_argument("--tasks", nargs="+", metavar="TASK", help="default: one of each kind")
-    group.add_argument(
-        "--sizes", nargs="+", metavar="TRAIN:VALID", help="default 10:2 20:4 40:8 80:16"
-    )
-    group.add_argument("--sizes-steps", type=int, default=200, help="of each (default 200)")
-    group.add_argument("--steps", nargs="+", type=int, help="default 100 200 … 800")
-    group.add_argument("--steps-size", metavar="TRAIN:VALID", help="of each (default 40:8)")
-
-
-def directory_of(options):
-    """Folder of the run."""
-    if options.network == "study":
-        return Path(options.out)
-    return Path(options.checkpoint_dir or Path(".ckpt", Path(options.out).name.split(".")[0]))
 
 
 def run_foundation(options, data, parsed, metrics, strategy):
@@ -160,25 +141,32 @@ def run_fine_tune(options, datasets, load_model, metrics, strategy):
     )
 
 
-def run_study(options, datasets, load_model, metrics):
-    """Run the study."""
-    from train import study
+def train_restoration(options):
+    """Run one of `restoration.COMMANDS` and write weights, or tables and figures."""
+    load_tensorflow()
+    strategy = prepare(options)
+    _check_writable(options.out)
+    from data.restoration import RestorationData, parse_mix
+    from infer.weights import load_model
 
-    study.Study(
-        load_model,
-        datasets,
-        options.out,
-        tasks=options.tasks or study.TASKS,
-        sizes=[_size(word) for word in options.sizes] if options.sizes else study.SIZES,
-        sizes_steps=options.sizes_steps,
-        steps=options.steps or study.STEPS,
-        steps_size=_size(options.steps_size) if options.steps_size else study.STEPS_SIZE,
-        metrics=metrics,
-    ).run()
-
-
-def _size(word):
-    train_size, _, valid_size = word.partition(":")
-    if not train_size.isdecimal() or not valid_size.isdecimal():
-        raise ValueError(f"a size is TRAIN:VALID, such as 40:8, got {word!r}")
-    return int(train_size), int(valid_size)
+    data = RestorationData(
+        options.clean, options.valid_clean, caches_dir=options.caches_dir, seed=options.seed
+    )
+    metrics = _metrics(options)
+    if options.network == "foundation":
+        parsed = {
+            "mix": parse_mix(options.mix),
+            "valid_mix": parse_mix(options.valid_mix),
+            "real": parse_real(options.real),
+        }
+        trainer = restoration.run_foundation(options, data, parsed, metrics, strategy)
+    else:
+        datasets = functools.partial(
+            data.few, crop_px=options.crop_px, batch_size=options.batch_size
+        )
+        load = functools.partial(load_model, options.model)
+        if options.network == "study":
+            restoration.run_study(options, datasets, load, metrics)
+            return
+        trainer = restoration.run_fine_tune(options, datasets, load, metrics, strategy)
+    _write_weights(trainer, options)

@@ -120,23 +120,7 @@ def learning_rate(options):
     return cosine(rate, options.last_rate, steps, warm_up_steps=options.warm_up_steps)
 
 
-def prepare(options):
-    """Make a run depend on its arguments only, and return its `tf.distribute` strategy.
-
-    To be called before anything else in TensorFlow.
-    """
-    import keras
-    import tensorflow as tf
-
-    from train.distribute import make_strategy
-
-    # Where a tensor has three users, the order in which TensorFlow adds their gradients depends
-    # on which of several operations run at once ends first: run one at a time, on all cores.
-    # Collective operations wait for each other, so several replicas need several threads.
-    if options.strategy is None:
-        tf.config.threading.set_inter_op_parallelism_threads(1)
-    strategy = make_strategy(options.strategy)
-    keras.utils.set_random_seed(options.seed)
-    if options.deterministic:
-        tf.config.experimental.enable_op_determinism()
-    return strategy
+def _add_few(group):
+    group.add_argument("--model", required=True, metavar="NAME_OR_FILE", help="foundation weights")
+    group.add_argument("--crop-px", type=int, default=128, help="side of crops (default 128)")
+    group.add_argument("--batch-size", type=int, default=8, help="crops a step (default 8)")
