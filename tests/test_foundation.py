@@ -27,7 +27,7 @@ from train.foundation import (
     mean_scores,
     progressive_stages,
 )
-from train.study import Study
+from train.studies.fine_tuning import Study
 
 SMALLEST = {
     "dim": 4,
@@ -247,7 +247,8 @@ def test_command_lines_from_foundation_to_study(store, tmp_path, monkeypatch, ca
     series = ["--sizes", "1:1", "--sizes-steps", "1", "--steps", "1", "--steps-size", "1:1"]
     series += ["--tasks", "aliasing"]
     monkeypatch.setattr(
-        "train.study.fine_tune", lambda *_, checkpoint_dir, **__: checkpoint_dir.mkdir(parents=True)
+        "train.studies.fine_tuning.fine_tune",
+        lambda *_, checkpoint_dir, **__: checkpoint_dir.mkdir(parents=True),
     )
     words = ["study", *few, *series, "--out", str(tmp_path / "study")]
     assert command(clean, tmp_path, *words) == 0

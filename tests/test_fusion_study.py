@@ -21,7 +21,7 @@ from tests.conftest import start_anew
 from train import losses
 from train.__main__ import main
 from train.commands.esrgan import interpolate
-from train.fusion_study import FACE_LOSS, FUSION, FusionStudy, Recipe, write_table
+from train.studies.fusion import FACE_LOSS, FUSION, FusionStudy, Recipe, write_table
 
 
 def new_networks():
@@ -192,7 +192,7 @@ class Spy:
 
 
 def test_command_hands_the_study_its_parts(folder, monkeypatch):
-    monkeypatch.setattr("train.fusion_study.FusionStudy", Spy)
+    monkeypatch.setattr("train.studies.fusion.FusionStudy", Spy)
     begin = edsr(4, 2, 1)
     begin.save_weights(folder / "begin.weights.h5")
     given = ["--valid-hr", folder / "hr", "--face-hr", folder / "hr"]

@@ -194,7 +194,7 @@ def run_study(options, data, fuse, metrics, load_model, features):
 
     Args:
         options: Of the command.
-        data: Training and test sets, as `train.fusion_study.FusionStudy` takes them.
+        data: Training and test sets, as `train.studies.fusion.FusionStudy` takes them.
         fuse: See there.
         metrics: See there; how alike faces are is added where `features` are given.
         load_model: Function of a name or file → network.
@@ -203,7 +203,7 @@ def run_study(options, data, fuse, metrics, load_model, features):
     import keras
 
     from model.metrics import face_similarity_of
-    from train.fusion_study import FusionStudy, Recipe
+    from train.studies.fusion import FusionStudy, Recipe
 
     def new_networks():
         keras.utils.set_random_seed(options.seed)

@@ -20,7 +20,7 @@ def _add_study(group):
 
 def run_study(options, datasets, load_model, metrics):
     """Run the study."""
-    from train import study
+    from train.studies import fine_tuning as study
 
     study.Study(
         load_model,

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from model.restoration import restored
 from train.foundation import METRICS, fine_tune, mean_scores
-from train.study_report import draw_comparison, draw_error_maps, draw_series, write_table
+from train.studies.tables import draw_comparison, draw_error_maps, draw_series, write_table
 
 TASKS = ("gaussian-noise", "motion-blur", "aliasing", "inpainting")
 SIZES = ((10, 2), (20, 4), (40, 8), (80, 16))

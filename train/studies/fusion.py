@@ -17,7 +17,7 @@ import numpy as np
 
 from model import resolve
 from train.recipes import PIXEL_WEIGHT, EsrganGeneratorTrainer, EsrganTrainer
-from train.study_report import draw_comparison
+from train.studies.tables import draw_comparison
 
 FACE_LOSS = "faces, face loss"
 TRAINED = {

@@ -1,0 +1,1 @@
+"""The papers' studies: cells of a table, each a training."""
