@@ -36,8 +36,8 @@ def one(model, scale, width, height):
     import numpy as np
 
     from infer.upscaler import Upscaler
-    from infer.weights import load_model
     from model.edsr import edsr
+    from weights.load import load_model
 
     network = Upscaler(load_model(model) if model else edsr(int(scale), 8, 2))
     image = np.random.default_rng(0).integers(0, 256, (int(height), int(width), 3), np.uint8)

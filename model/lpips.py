@@ -107,7 +107,7 @@ TRUNKS = {"alex": alexnet, "vgg": vgg16, "squeeze": squeezenet}
 def lpips(net="squeeze"):
     """Build LPIPS.
 
-    Without weights its answers mean nothing: ``infer.weights.load_model("lpips-squeeze")`` loads
+    Without weights its answers mean nothing: ``weights.load.load_model("lpips-squeeze")`` loads
     them, after ``python -m infer weights get lpips-squeeze``.
 
     Args:

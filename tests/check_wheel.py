@@ -10,7 +10,7 @@ import tempfile
 
 CODE = """
 import numpy as np
-from infer.weights import DEFAULT, load_model
+from weights.load import DEFAULT, load_model
 from model import resolve_single
 import data, train, utils
 lr = np.zeros((7, 5, 3), np.uint8)

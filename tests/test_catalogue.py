@@ -11,12 +11,12 @@ import threading
 import numpy as np
 import pytest
 
-from infer import catalogue
 from infer.__main__ import main
-from infer.catalogue import CATALOGUE, Outside, Source, cached, get
-from infer.download import fetch
-from infer.weights import load_model
 from model import weight_file
+from weights import catalogue
+from weights.catalogue import CATALOGUE, Outside, Source, cached, get
+from weights.download import fetch
+from weights.load import load_model
 
 
 class Files(http.server.BaseHTTPRequestHandler):

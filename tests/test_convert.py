@@ -9,13 +9,13 @@ import pytest
 from safetensors.numpy import save_file
 
 from infer.__main__ import main
-from infer.convert import convert, is_foreign, load_foreign
-from infer.tensor_file import read_tensors
-from infer.weights import load_model
 from model import weight_file
 from model.edsr import edsr
 from model.wdsr import wdsr_b
 from tests.conftest import RRDB, torch_error
+from weights.convert import convert, is_foreign, load_foreign
+from weights.load import load_model
+from weights.tensor_file import read_tensors
 
 
 def test_converted_files_are_ours_and_say_where_they_came_from(golden, tmp_path):

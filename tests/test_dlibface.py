@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from infer.convert import convert, load_foreign
-from infer.tensor_file import read_tensors
-from infer.weights import load_model
 from model.dlibface import RGB_MEAN, dlib_face
+from weights.convert import convert, load_foreign
+from weights.load import load_model
+from weights.tensor_file import read_tensors
 
 QUANTISED = {"dtype": "uint8", "scale": 0.5, "min": -3.0}
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from infer.convert import load_foreign
 from model.esrgan import rrdb_net, vgg_discriminator
+from weights.convert import load_foreign
 
 
 def small(scale=4):

@@ -9,14 +9,14 @@ import pytest
 from data.pictures.read import load_image
 from data.pictures.write import save_image
 from data.restoration import RestorationData, real_pictures, validation_pictures
-from infer import weights
 from infer.__main__ import main
-from infer.weight_tables import tables
-from infer.weights import load_model
 from model.edsr import edsr
 from model.metrics import psnr
 from model.restoration import restore
 from model.restormer import restormer
+from weights import load as weights
+from weights.load import load_model
+from weights.tables import rebuild, record, tables
 
 SMALLEST = {"dim": 4, "num_blocks": (1, 0, 0, 0), "num_refinement_blocks": 0, "heads": (1, 1, 1, 2)}
 
@@ -119,8 +119,8 @@ def test_records_make_two_tables(polyu, network, monkeypatch):
         ["--real", polyu, "--record", "PolyU"],
     ):
         assert evaluate(file, *arguments) == 0
-    weights.record("weights/edsr.weights.h5", "Set5", {"psnr_y_db": 1.234, "ssim_y": 0.5})
-    weights.rebuild(Path("weights"))
+    record("weights/edsr.weights.h5", "Set5", {"psnr_y_db": 1.234, "ssim_y": 0.5})
+    rebuild(Path("weights"))
     facts = weights.manifest()
     assert set(facts["small"]["restoration"]["Two"]) == {"gaussian-noise 25", "gaussian-noise 7.5"}
     assert set(facts["small"]["restoration"]["PolyU"]) == {"real pairs of polyu"}

@@ -10,9 +10,9 @@ from infer.face_masks import MaskOptions
 from infer.face_scores import seam
 from infer.faces import Fusion, Specialist
 from infer.upscaler import Upscaler, upscale
-from infer.weights import load_model
 from model.edsr import edsr
 from model.esrgan import rrdb_net
+from weights.load import load_model
 
 GENERAL, FACE = edsr(2, 5, 1), edsr(2, 4, 2)
 HEIGHT, WIDTH = 61, 83

@@ -11,7 +11,6 @@ import tensorflow as tf
 
 from data.pictures.write import save_image
 from infer.detect import Box
-from infer.weights import load_model
 from model.dlibface import dlib_face
 from model.edsr import edsr
 from model.lpips import lpips
@@ -22,6 +21,7 @@ from train import losses
 from train.__main__ import main
 from train.commands.esrgan import interpolate
 from train.studies.fusion import FACE_LOSS, FUSION, FusionStudy, Recipe, write_table
+from weights.load import load_model
 
 
 def new_networks():

@@ -16,9 +16,9 @@ from data.pictures.read import Picture, load_image, read_picture
 from data.pictures.write import save_image, write_picture
 from infer.__main__ import main
 from infer.upscaler import upscale
-from infer.weights import load_model
 from model.edsr import edsr
 from model.wdsr import wdsr_b
+from weights.load import load_model
 
 
 @pytest.fixture(scope="module")

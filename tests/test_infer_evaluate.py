@@ -11,11 +11,11 @@ from data.pictures.read import load_image
 from data.pictures.write import save_image
 from infer.__main__ import main
 from infer.upscaler import upscale
-from infer.weights import load_model
 from model.edsr import edsr
 from model.lpips import lpips
 from model.wdsr import wdsr_b
 from model.weight_file import read_note
+from weights.load import load_model
 
 
 @pytest.fixture(scope="module")

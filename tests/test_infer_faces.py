@@ -12,11 +12,11 @@ from infer.detect import Box
 from infer.face_masks import MaskOptions
 from infer.faces import Fusion, Specialist
 from infer.upscaler import Upscaler, upscale
-from infer.weights import manifest
 from model.dlibface import dlib_face
 from model.edsr import edsr
 from model.lpips import lpips
 from tests.test_detect import drawn_girl, smiley
+from weights.load import manifest
 
 GENERAL, FACE = edsr(2, 5, 1), edsr(2, 4, 2)
 FACES = [Box(50, 40, 20, 30, 0.987), Box(120, 80, 20.4, 30, 0.95)]

@@ -6,7 +6,7 @@ import h5py
 import numpy as np
 import pytest
 
-from infer.weights import load_model
+from weights.load import load_model
 
 BLOG = {
     "edsr-x2": ("edsr", {"scale": 2, "num_filters": 16, "num_res_blocks": 2}),

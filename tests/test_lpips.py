@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from infer.convert import load_foreign
-from infer.recognised import build
-from infer.torch_networks import recognise
-from infer.weights import load_model
 from model.lpips import lpips
+from weights.convert import load_foreign
+from weights.load import load_model
+from weights.recognised import build
+from weights.torch_networks import recognise
 
 NETS = ("squeeze", "alex", "vgg")
 

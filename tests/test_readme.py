@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from infer.weight_tables import tables
-from infer.weights import DEFAULT, WEIGHTS_DIR, load_model, manifest
 from model import weight_file
+from weights.load import DEFAULT, WEIGHTS_DIR, load_model, manifest
+from weights.tables import tables
 
 README = Path(__file__).parents[1] / "README.md"
 BLOCKS = dict(enumerate(re.findall(r"```(\w+)\n(.*?)```", README.read_text(), re.DOTALL)))

@@ -86,7 +86,7 @@ def bundle(tmp_path, monkeypatch):
     """Function of names: makes them all that is bundled, each a small network; returns files."""
 
     def bundle(*names):
-        monkeypatch.setattr("infer.weights.WEIGHTS_DIR", tmp_path)
+        monkeypatch.setattr("weights.load.WEIGHTS_DIR", tmp_path)
         facts = {}
         for seed, name in enumerate(names):
             keras.utils.set_random_seed(seed)
@@ -144,7 +144,7 @@ def test_colour_file_and_alpha_masks_agree(weights, photo):
 
 @pytest.mark.parametrize("channels", [None, 2, 4])
 def test_sixteen_bits_grey_and_alpha_are_kept(weights, channels):
-    from infer.weights import load_model
+    from weights.load import load_model
 
     shape = (13, 17) if channels is None else (13, 17, channels)
     image = np.random.default_rng(2).integers(0, 65536, shape, dtype=np.uint16)

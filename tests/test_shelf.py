@@ -3,10 +3,10 @@
 import h5py
 import pytest
 
-from infer.weights import manifest
 from model import weight_file
 from train.__main__ import main, parser
 from train.commands import shelf
+from weights.load import manifest
 
 
 def test_every_bundled_network_has_a_recipe():

@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.numpy import save_file
 
-from infer import torch_file
-from infer.tensor_file import read_tensors
 from tests import torch_writer as tw
+from weights import torch_file
+from weights.tensor_file import read_tensors
 
 NAME = "rrdbnet-x4-nf16-nb2-gc8"
 

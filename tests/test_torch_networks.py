@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from infer.convert import load_foreign
-from infer.tensor_file import read_tensors
-from infer.torch_networks import expansion_of
-from infer.weights import load_model
 from model.layers import DIV2K_RGB_MEAN
 from tests.conftest import RRDB, torch_error
+from weights.convert import load_foreign
+from weights.load import load_model
+from weights.tensor_file import read_tensors
+from weights.torch_networks import expansion_of
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,6 @@ import pytest
 import tensorflow as tf
 
 from data import ImageFolder
-from infer.weights import load_model
 from model.edsr import edsr
 from model.srgan import discriminator, sr_resnet
 from model.wdsr import wdsr_b
@@ -26,6 +25,7 @@ from train.__main__ import main
 from train.losses import l2_loss
 from train.options import TrainerOptions
 from train.schedules import Trapezoid
+from weights.load import load_model
 
 ROOT = Path(__file__).parents[1]
 

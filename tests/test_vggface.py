@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from infer.convert import load_foreign
-from infer.recognised import build
-from infer.torch_networks import recognise
-from infer.weights import load_model
 from model import vggface as vggface_module
 from model.vggface import BGR_MEAN, vggface
+from weights.convert import load_foreign
+from weights.load import load_model
+from weights.recognised import build
+from weights.torch_networks import recognise
 
 SMALL_STAGES = ((2, 2, 16), (3, 2, 8), (4, 1, 16), (5, 3, 24))
 

@@ -54,7 +54,7 @@ def main(arguments=None):
 
 
 def _trainer(options, directory, strategy):
-    from infer.weights import load_model
+    from weights.load import load_model
 
     if options.network in esrgan_commands.COMMANDS:
         from infer.commands.options.faces import face_features

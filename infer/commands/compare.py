@@ -18,7 +18,7 @@ def compare(options):
     load_tensorflow()
     from data.pictures.write import whole_file
     from infer.compare import compare as page_of
-    from infer.weights import load_model
+    from weights.load import load_model
 
     if options.lpips and not options.reference:
         raise ValueError("--lpips scores against a reference; give --reference")

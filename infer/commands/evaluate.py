@@ -8,6 +8,8 @@ from data.quiet_start import load_tensorflow
 from infer.commands import faces as face_commands
 from infer.commands import options as commands
 from infer.commands import restore
+from weights.load import face_features, lpips
+from weights.tables import record
 
 
 def _add_evaluate(command):
@@ -54,11 +56,12 @@ def _evaluate_enlarging(options):
     """Score a network beside bicubic."""
     model = commands.network_of(options)
     from data.degrade import imresize
-    from infer import evaluate, weights
+    from infer import evaluate
     from infer.upscaler import Upscaler
+    from weights import load as weights
 
     network = Upscaler(model, self_ensemble=options.self_ensemble)
-    scale, lpips = network.reach.scale, face_commands.lpips(options.lpips)
+    scale, lpips = network.reach.scale, lpips(options.lpips)
     columns = evaluate.ENLARGED + (evaluate.PERCEPTUAL if lpips else [])
     print(
         f"PSNR in dB / SSIM of 8-bit pictures, ×{scale}. Y: BT.601 luma (16..235), {scale} px "
@@ -82,7 +85,7 @@ def _evaluate_enlarging(options):
         print(f"* HR cut to a multiple of {scale} px")
     _write_json(options, {"scale": scale, "luma_border_px": scale, "mean": mean, "pictures": table})
     if options.record:
-        weights.record(options.model or weights.DEFAULT, options.record, mean["network"])
+        record(options.model or weights.DEFAULT, options.record, mean["network"])
 
 
 def _write_json(options, scores):
@@ -112,7 +115,7 @@ def _evaluate_fusion(options):
         "fusion": functools.partial(fusion, **tiles),
     }
     limits = {"least_confidence": options.least_confidence, "least_px": options.least_px}
-    features = face_commands.face_features(options.face_features)
+    features = face_features(options.face_features)
     pairs = evaluate.pairs(options.hr, options.lr, scale, lambda hr: imresize(hr, 1 / scale))
     table = dict(
         face_scores.fusion_scores(
@@ -120,7 +123,7 @@ def _evaluate_fusion(options):
             networks,
             functools.partial(find, Mtcnn(options.least_px), **limits),
             scale=scale,
-            lpips=face_commands.lpips(options.lpips),
+            lpips=lpips(options.lpips),
             similarity=features and face_similarity_of(features),
         )
     )
@@ -137,8 +140,9 @@ def _evaluate_restoration(options):
     """Score a restoration network on damaged pictures or real pairs, each whole and in one pass."""
     damage, pictures = _damaged_pictures(options)
     load_tensorflow()
-    from infer import evaluate, weights
+    from infer import evaluate
     from model.restoration import restored
+    from weights import load as weights
 
     name = options.model or restore.FOUNDATION
     model = weights.load_model(name)
@@ -153,7 +157,7 @@ def _evaluate_restoration(options):
     print(evaluate.row("mean", mean, evaluate.RESTORED))
     _write_json(options, {"damage": damage, "mean": mean, "pictures": table})
     if options.record:
-        weights.record(name, options.record, mean, damage)
+        record(name, options.record, mean, damage)
 
 
 def _damaged_pictures(options):

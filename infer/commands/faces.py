@@ -106,13 +106,13 @@ def fusion_of(options, general):
 
 def _general():
     """The default general network; None, for the default of all commands, if it is not bundled."""
-    from infer.weights import manifest
+    from weights.load import manifest
 
     return DEFAULT_GENERAL if DEFAULT_GENERAL in manifest() else None
 
 
 def _bundled():
-    from infer.weights import manifest
+    from weights.load import manifest
 
     if DEFAULT_FACE not in manifest():
         raise FileNotFoundError(
@@ -143,31 +143,3 @@ def _save_mask(path, mask, job):
         path.mkdir(parents=True, exist_ok=True)
         path = path / f"{job.target.stem}.png"
     save_image(path, np.rint(255 * mask).astype(np.uint8))
-
-
-def lpips(name):
-    """Load LPIPS as a function of two batches; None for None."""
-    if not name:
-        return None
-    from infer.weights import load_model
-
-    return load_model(name).traced
-
-
-def face_features(name):
-    """Load a network of face features with positions, (B, h, w, C); None for None.
-
-    Raises:
-        ValueError: The weights are of another kind of network.
-    """
-    if not name:
-        return None
-    from infer.weights import load_model
-
-    model = load_model(name)
-    kinds = {"vggface": "pool5", "dlib_face": "conv5"}
-    if model.built_by.name not in kinds:
-        raise ValueError(
-            f"{name} is of {model.built_by.name}; face features are of {' or '.join(kinds)}"
-        )
-    return load_model(name, {"features": kinds[model.built_by.name]}, report=lambda _: None)

@@ -31,8 +31,8 @@ def add_tile(command):
 def load(name_or_path):
     """Load a network for inference: None is the default one; weight normalisation is folded."""
     load_tensorflow()
-    from infer.weights import DEFAULT, load_model
     from model.layers import fold_weight_norm
+    from weights.load import DEFAULT, load_model
 
     return fold_weight_norm(load_model(name_or_path or DEFAULT))
 

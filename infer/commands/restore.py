@@ -59,7 +59,7 @@ def _check_options(options):
 def _load(options):
     """Load the network that ``--model`` names, or the bundled one that suits the task best."""
     load_tensorflow()
-    from infer.weights import load_model, manifest
+    from weights.load import load_model, manifest
 
     bundled = manifest()
     own = (f"{FOUNDATION}-{options.task}", FOUNDATION)

@@ -7,6 +7,7 @@ import argparse
 import json
 
 from data.quiet_start import load_tensorflow
+from weights.tables import rebuild
 
 
 def add_weights(command):
@@ -26,16 +27,16 @@ def weights(options):
     if bool(options.names) != (options.action == "get"):
         raise ValueError("give `weights get` the names to fetch, and `weights list` none")
     load_tensorflow()
-    from infer import catalogue
-    from infer import weights as bundled
-    from infer.weight_tables import tables
+    from weights import catalogue
+    from weights import load as bundled
+    from weights.tables import tables
 
     for name in options.names:
         print(catalogue.get(name, allow_nan=options.allow_nan))
     if options.action == "get":
         return
     if options.rebuild:
-        bundled.rebuild()
+        rebuild()
     print("Bundled\n")
     print(tables(bundled.manifest()))
     print("\nPublished by others; `python -m infer weights get NAME` fetches and converts\n")
@@ -72,7 +73,7 @@ def add_convert(command):
 def convert(options):
     """Convert a weight file from elsewhere."""
     load_tensorflow()
-    from infer import convert as conversion
+    from weights import convert as conversion
 
     conversion.convert(
         [options.source, *options.others],

@@ -147,7 +147,7 @@ def train_restoration(options):
     strategy = prepare(options)
     _check_writable(options.out)
     from data.restoration import RestorationData, parse_mix
-    from infer.weights import load_model
+    from weights.load import load_model
 
     data = RestorationData(
         options.clean, options.valid_clean, caches_dir=options.caches_dir, seed=options.seed

@@ -63,7 +63,7 @@ def _write_weights(trainer, options):
     if not trainer.is_chief:
         return
     if getattr(options, "interpolate", 1) < 1:
-        from infer.weights import load_model
+        from weights.load import load_model
 
         esrgan_commands.interpolate(trainer.model, options, load_model)
     trainer.model.save_weights(options.out, half=options.half)
@@ -82,8 +82,8 @@ def _metrics(options):
     """The metrics of validation: PSNR, SSIM, and LPIPS where a network for it is named."""
     import tensorflow as tf
 
-    from infer.weights import load_model
     from train.foundation import METRICS
+    from weights.load import load_model
 
     if not options.lpips:
         return METRICS

@@ -50,7 +50,7 @@ def study_fusion(options):
 
     from data.faces import mixed
     from infer.faces import fuse
-    from infer.weights import load_model
+    from weights.load import load_model
 
     crops = {"hr_crop_px": options.hr_crop_px, "seed": options.seed}
     general, faces = _source(options, options.hr, None), _faces(options, [options.face_hr])

@@ -7,11 +7,11 @@ Lambda more per block tells that residuals are scaled, though not by how much.
 
 import math
 
-from infer.recognised import Recognised
 from model.edsr import edsr
 from model.srgan import discriminator, sr_resnet
 from model.vggface import vggface
 from model.wdsr import wdsr_a, wdsr_b
+from weights.recognised import Recognised
 
 _USUAL_SCALING = 0.1  # of residuals: the papers', and the blog's only example
 

@@ -1,8 +1,12 @@
 """What is bundled as Markdown tables: one of networks that enlarge, one of those that restore."""
 
+import hashlib
 import inspect
+import json
 
+from model import weight_file
 from model.restormer import restormer
+from weights.load import _ENDING, WEIGHTS_DIR, _find
 
 _FACTS = ["name", "network", "parameters", "MB"]
 _RESTORER = "restormer"
@@ -14,7 +18,7 @@ _RESTORED = "Restoration; PSNR in dB / SSIM on RGB, nothing cut, damage the same
 
 
 def tables(manifest):
-    """Return `infer.weights.manifest` as Markdown: each table below a line on its convention."""
+    """Return `weights.load.manifest` as Markdown: each table below a line on its convention."""
     restorers = {n: fact for n, fact in manifest.items() if fact["builder"] == _RESTORER}
     others = {n: fact for n, fact in manifest.items() if n not in restorers}
     parts = [(_ENLARGED, _enlarged, others), (_RESTORED, _restored, restorers)]
@@ -81,3 +85,40 @@ def _table(rows):
     head, *others = rows
     lines = [head, ["---"] * len(head), *others]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def record(name_or_path, data_set, scores, task=None):
+    """Keep a network's mean scores on a data set in its weight file, beside those already there.
+
+    Args:
+        name_or_path: As for `load_model`.
+        data_set: Its name, such as "Set5".
+        scores: Dict of `infer.evaluate.score`; of a restoration task that of ``"network"`` and
+            that of ``"input"``.
+        task: Restoration task with its strength, such as "gaussian-noise 25"; None for
+            super-resolution.
+    """
+    path = _find(name_or_path)
+    kind = "restoration" if task else "scores"
+    kept = weight_file.read_note(path).get(kind, {})
+    new = kept.get(data_set, {}) | {task: scores} if task else scores
+    weight_file.write_note(path, {kind: kept | {data_set: new}})
+
+
+def _stem(file):
+    return file.name.removesuffix(_ENDING)
+
+
+def rebuild(directory=WEIGHTS_DIR):
+    """Write manifest.json and the tables of both READMEs anew from the files in a folder."""
+    facts = {}
+    for file in sorted(directory.glob("*" + _ENDING), key=_stem):
+        sha256 = hashlib.sha256(file.read_bytes()).hexdigest()
+        name = _stem(file)
+        own = {"file": file.name, "bytes": file.stat().st_size, "sha256": sha256}
+        facts[name] = own | weight_file.read_note(file)
+    (directory / "manifest.json").write_text(json.dumps(facts, indent=1) + "\n")
+    for readme in (directory / "README.md", directory.parent / "README.md"):
+        before, rest = readme.read_text().split(_TABLE_START)
+        after = rest.split(_TABLE_END)[1]
+        readme.write_text(f"{before}{_TABLE_START}\n{tables(facts)}\n{_TABLE_END}{after}")

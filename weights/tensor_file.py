@@ -11,7 +11,15 @@ from pathlib import Path
 import numpy as np
 import safetensors
 
-from infer.torch_file import BFLOAT16, checked, damaged, numbers, read_legacy, read_zip, refuse_bomb
+from weights.torch_file import (
+    BFLOAT16,
+    checked,
+    damaged,
+    numbers,
+    read_legacy,
+    read_zip,
+    refuse_bomb,
+)
 
 _SAFETENSORS = {
     "F64": "f8",

@@ -12,7 +12,6 @@ from functools import partial
 
 import numpy as np
 
-from infer.recognised import Recognised, count_blocks, renamed, shuffle_order
 from model.dlibface import dlib_face
 from model.edsr import edsr
 from model.esrgan import rrdb_net
@@ -20,6 +19,7 @@ from model.layers import DIV2K_RGB_MEAN
 from model.lpips import lpips
 from model.restormer import restormer
 from model.vggface import vggface
+from weights.recognised import Recognised, count_blocks, renamed, shuffle_order
 
 _RGB_MEAN = np.array(DIV2K_RGB_MEAN) / 255
 
@@ -28,7 +28,7 @@ def recognise(tensors):
     """Return the network that tensors belong to, or None.
 
     Args:
-        tensors: Dict from name to array, as `infer.tensor_file.read_tensors` gives it.
+        tensors: Dict from name to array, as `weights.tensor_file.read_tensors` gives it.
 
     Raises:
         ValueError: The kind of network is known, but not in a form this library builds.

@@ -10,8 +10,8 @@ import tarfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from infer import convert
-from infer.download import fetch
+from weights import convert
+from weights.download import fetch
 
 _GITHUB = "https://github.com"
 _BLOG = "https://martin-krasser.de/sisr"

@@ -10,10 +10,10 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from infer import keras2_networks, recognised, torch_networks
-from infer.download import sha256_of
-from infer.tensor_file import read_tensors
 from model import weight_file
+from weights import keras2_networks, recognised, torch_networks
+from weights.download import sha256_of
+from weights.tensor_file import read_tensors
 
 ENDING = ".weights.h5"
 _CHECK_PX = 32  # the smallest side every network takes

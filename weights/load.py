@@ -4,13 +4,9 @@
 from what each file says of itself, so that the three cannot disagree.
 """
 
-import hashlib
 import json
 from pathlib import Path
 
-from infer import catalogue, convert
-from infer.recognised import Recognised, new_model
-from infer.weight_tables import tables
 from model import weight_file
 from model.dlibface import dlib_face
 from model.edsr import edsr
@@ -21,6 +17,8 @@ from model.restormer import restormer
 from model.srgan import discriminator, sr_resnet
 from model.vggface import vggface
 from model.wdsr import wdsr_a, wdsr_b
+from weights import catalogue, convert
+from weights.recognised import Recognised, new_model
 
 WEIGHTS_DIR = Path(__file__).parents[1] / "weights"
 DEFAULT = "wdsr-b-32-x4"
@@ -43,7 +41,7 @@ def load_model(name_or_path, arguments=None, *, allow_nan=False, report=print):
 
     Args:
         name_or_path: Name of a bundled or fetched network (`python -m infer weights` lists them),
-            or a file: this library's, or one that `infer.convert` reads.
+            or a file: this library's, or one that `weights.convert` reads.
         arguments: Builder's arguments that replace those of the file, or None.
         allow_nan: Whether numbers that are not finite are let through.
         report: Called with one sentence on what a file from elsewhere was recognised as.
@@ -86,38 +84,29 @@ def _find(name_or_path):
     return WEIGHTS_DIR / names[str(name_or_path)]["file"]
 
 
-def record(name_or_path, data_set, scores, task=None):
-    """Keep a network's mean scores on a data set in its weight file, beside those already there.
+def lpips(name):
+    """Load LPIPS as a function of two batches; None for None."""
+    if not name:
+        return None
+    from weights.load import load_model
 
-    Args:
-        name_or_path: As for `load_model`.
-        data_set: Its name, such as "Set5".
-        scores: Dict of `infer.evaluate.score`; of a restoration task that of ``"network"`` and
-            that of ``"input"``.
-        task: Restoration task with its strength, such as "gaussian-noise 25"; None for
-            super-resolution.
+    return load_model(name).traced
+
+
+def face_features(name):
+    """Load a network of face features with positions, (B, h, w, C); None for None.
+
+    Raises:
+        ValueError: The weights are of another kind of network.
     """
-    path = _find(name_or_path)
-    kind = "restoration" if task else "scores"
-    kept = weight_file.read_note(path).get(kind, {})
-    new = kept.get(data_set, {}) | {task: scores} if task else scores
-    weight_file.write_note(path, {kind: kept | {data_set: new}})
+    if not name:
+        return None
+    from weights.load import load_model
 
-
-def _stem(file):
-    return file.name.removesuffix(_ENDING)
-
-
-def rebuild(directory=WEIGHTS_DIR):
-    """Write manifest.json and the tables of both READMEs anew from the files in a folder."""
-    facts = {}
-    for file in sorted(directory.glob("*" + _ENDING), key=_stem):
-        sha256 = hashlib.sha256(file.read_bytes()).hexdigest()
-        name = _stem(file)
-        own = {"file": file.name, "bytes": file.stat().st_size, "sha256": sha256}
-        facts[name] = own | weight_file.read_note(file)
-    (directory / "manifest.json").write_text(json.dumps(facts, indent=1) + "\n")
-    for readme in (directory / "README.md", directory.parent / "README.md"):
-        before, rest = readme.read_text().split(_TABLE_START)
-        after = rest.split(_TABLE_END)[1]
-        readme.write_text(f"{before}{_TABLE_START}\n{tables(facts)}\n{_TABLE_END}{after}")
+    model = load_model(name)
+    kinds = {"vggface": "pool5", "dlib_face": "conv5"}
+    if model.built_by.name not in kinds:
+        raise ValueError(
+            f"{name} is of {model.built_by.name}; face features are of {' or '.join(kinds)}"
+        )
+    return load_model(name, {"features": kinds[model.built_by.name]}, report=lambda _: None)

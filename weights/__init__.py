@@ -1,0 +1,1 @@
+"""Find and load networks: from a name or any weight file."""
