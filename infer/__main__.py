@@ -8,8 +8,8 @@ are here; the others in `infer.commands.options`.
 import argparse
 import sys
 
+from infer.commands import demo
 from infer.commands.compare import add_compare, compare
-from infer.commands.demo import _add_demo, _demo
 from infer.commands.evaluate import _add_evaluate, _evaluate
 from infer.commands.export import add_export, export
 from infer.commands.options import faces as face_commands
@@ -45,7 +45,7 @@ def parser():
 
 
 COMMANDS = {
-    "demo": ("Make a photograph small, bring it back, draw both.", _add_demo, _demo),
+    "demo": ("Make a photograph small, bring it back, draw both.", demo.add_options, demo.run),
     "upscale": ("Enlarge pictures.", add_upscale, upscale),
     "restore": ("Take away noise, blur, stairs or scratches.", restore.add_options, restore.run),
     "faces": (

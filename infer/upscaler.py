@@ -1,7 +1,6 @@
 """One picture through one network: any mode, any depth, any size.
 
-`upscale` takes an array as `data.pictures.read.load_image` gives it and returns the enlarged one in the
-same mode and number type. Grey runs as three equal channels and comes back grey. Alpha is
+`upscale` takes an array as `load_image` gives it and returns the enlarged one in the same mode and number type. Grey runs as three equal channels and comes back grey. Alpha is
 interpolated; colours behind full transparency, which are arbitrary, are first replaced by the
 nearest visible ones, so that none of them bleeds into an edge.
 """
@@ -31,8 +30,8 @@ def upscale(model, image, *, tile=None, overlap_px=None):
 
     Args:
         model: A functional network from RGB to RGB with the 0..255 contract.
-        image: (H, W), (H, W, 2), (H, W, 3) or (H, W, 4), see `data.pictures.read`; uint8, uint16, or
-            floats in 0..255.
+        image: (H, W), (H, W, 2), (H, W, 3) or (H, W, 4), see `data.pictures.read`; uint8,
+            uint16, or floats in 0..255.
         tile: None: the whole picture in one run. A number: tiles of this side in px, each run
             with a margin. ``"auto"``: the largest tile that fits in free memory.
         overlap_px: The margin: px read around each tile. None: the network's receptive field

@@ -6,10 +6,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from train.recipes import EsrganGeneratorTrainer, EsrganTrainer
     from train.foundation import FoundationTrainer, fine_tune
     from train.options import TrainerOptions
-    from train.recipes import EdsrTrainer, SrganGeneratorTrainer, SrganTrainer, WdsrTrainer
+    from train.recipes import (
+        EdsrTrainer,
+        EsrganGeneratorTrainer,
+        EsrganTrainer,
+        SrganGeneratorTrainer,
+        SrganTrainer,
+        WdsrTrainer,
+    )
     from train.trainer import Trainer
 
 __all__ = [

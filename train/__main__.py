@@ -53,16 +53,5 @@ def main(arguments=None):
     return 0
 
 
-def _trainer(options, directory, strategy):
-    from weights.load import load_model
-
-    if options.network in esrgan_commands.COMMANDS:
-        from infer.commands.options.faces import face_features
-
-        features = face_features(getattr(options, "face_features", None))
-        return esrgan_commands.make_trainer(options, load_model, features, strategy, directory)
-    return sr_commands.make_trainer(options, load_model, strategy, directory)
-
-
 if __name__ == "__main__":
     sys.exit(main())

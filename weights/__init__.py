@@ -1,1 +1,16 @@
 """Find and load networks: from a name or any weight file."""
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from weights.load import load_model, manifest
+
+__all__ = ["load_model", "manifest"]
+
+
+def __getattr__(name):
+    """Import late: TensorFlow takes seconds."""
+    if name not in __all__:
+        raise AttributeError(f"module 'weights' has no attribute {name!r}")
+    return getattr(importlib.import_module("weights.load"), name)

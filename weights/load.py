@@ -20,7 +20,7 @@ from model.wdsr import wdsr_a, wdsr_b
 from weights import catalogue, convert
 from weights.recognised import Recognised, new_model
 
-WEIGHTS_DIR = Path(__file__).parents[1] / "weights"
+WEIGHTS_DIR = Path(__file__).parent
 DEFAULT = "wdsr-b-32-x4"
 """What the command line uses when no model is named."""
 
@@ -28,7 +28,6 @@ _SR = (edsr, wdsr_a, wdsr_b, sr_resnet, discriminator, srcnn, vdsr, rrdb_net)
 BUILDERS = {f.__name__: f for f in (*_SR, restormer, vggface, dlib_face, lpips)}
 
 _ENDING = ".weights.h5"
-_TABLE_START, _TABLE_END = "<!-- table: python -m infer weights --rebuild -->", "<!-- /table -->"
 
 
 def manifest():
@@ -84,16 +83,14 @@ def _find(name_or_path):
     return WEIGHTS_DIR / names[str(name_or_path)]["file"]
 
 
-def lpips(name):
+def load_lpips(name):
     """Load LPIPS as a function of two batches; None for None."""
     if not name:
         return None
-    from weights.load import load_model
-
     return load_model(name).traced
 
 
-def face_features(name):
+def load_face_features(name):
     """Load a network of face features with positions, (B, h, w, C); None for None.
 
     Raises:
@@ -101,8 +98,6 @@ def face_features(name):
     """
     if not name:
         return None
-    from weights.load import load_model
-
     model = load_model(name)
     kinds = {"vggface": "pool5", "dlib_face": "conv5"}
     if model.built_by.name not in kinds:

@@ -8,6 +8,7 @@ from model import weight_file
 from model.restormer import restormer
 from weights.load import _ENDING, WEIGHTS_DIR, _find
 
+_TABLE_START, _TABLE_END = "<!-- table: python -m infer weights --rebuild -->", "<!-- /table -->"
 _FACTS = ["name", "network", "parameters", "MB"]
 _RESTORER = "restormer"
 _ENLARGED = (

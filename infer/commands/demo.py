@@ -8,7 +8,7 @@ from infer.plot import side_by_side
 from model.metrics import psnr, ssim
 
 
-def run(hr, lr, bicubic, sr, out_dir, *, zoom):
+def draw(hr, lr, bicubic, sr, out_dir, *, zoom):
     """Write four pictures and a side-by-side figure, and return the table of scores.
 
     Args:
@@ -55,18 +55,18 @@ def _table(scores, scale):
     return "\n".join(lines)
 
 
-def _add_demo(command):
+def add_options(command):
+    """Add the options of ``demo``."""
     commands.add_model(command)
     command.add_argument("-o", "--out", default="out", metavar="DIR", help="default: out")
 
 
-def _demo(options):
+def run(options):
     """Make NASA's portrait of Eileen Collins (public domain, in scikit-image) small, and back."""
     model = commands.load(options.model)
     from skimage.data import astronaut
 
     from data.degrade import imresize
-    from infer.commands.options import demo
     from infer.upscaler import Upscaler
 
     network = Upscaler(model)
@@ -74,5 +74,5 @@ def _demo(options):
     hr = hr[: hr.shape[0] // scale * scale, : hr.shape[1] // scale * scale]
     lr = imresize(hr, 1 / scale)
     zoom = (62, 168, 104)  # top, left, side: the face
-    print(demo.run(hr, lr, imresize(lr, scale), network(lr), options.out, zoom=zoom))
+    print(draw(hr, lr, imresize(lr, scale), network(lr), options.out, zoom=zoom))
     print(f"wrote {options.out}/side-by-side.png, lr.png, bicubic.png, sr.png, hr.png")

@@ -8,7 +8,7 @@ from data.quiet_start import load_tensorflow
 from infer.commands import faces as face_commands
 from infer.commands import options as commands
 from infer.commands import restore
-from weights.load import face_features, lpips
+from weights.load import load_face_features, load_lpips
 from weights.tables import record
 
 
@@ -61,7 +61,7 @@ def _evaluate_enlarging(options):
     from weights import load as weights
 
     network = Upscaler(model, self_ensemble=options.self_ensemble)
-    scale, lpips = network.reach.scale, lpips(options.lpips)
+    scale, lpips = network.reach.scale, load_lpips(options.lpips)
     columns = evaluate.ENLARGED + (evaluate.PERCEPTUAL if lpips else [])
     print(
         f"PSNR in dB / SSIM of 8-bit pictures, ×{scale}. Y: BT.601 luma (16..235), {scale} px "
@@ -115,7 +115,7 @@ def _evaluate_fusion(options):
         "fusion": functools.partial(fusion, **tiles),
     }
     limits = {"least_confidence": options.least_confidence, "least_px": options.least_px}
-    features = face_features(options.face_features)
+    features = load_face_features(options.face_features)
     pairs = evaluate.pairs(options.hr, options.lr, scale, lambda hr: imresize(hr, 1 / scale))
     table = dict(
         face_scores.fusion_scores(
@@ -123,7 +123,7 @@ def _evaluate_fusion(options):
             networks,
             functools.partial(find, Mtcnn(options.least_px), **limits),
             scale=scale,
-            lpips=lpips(options.lpips),
+            lpips=load_lpips(options.lpips),
             similarity=features and face_similarity_of(features),
         )
     )

@@ -5,7 +5,7 @@ Nothing here imports what takes time before the command runs.
 
 from pathlib import Path
 
-from infer.commands.options import options as commands
+from infer.commands import options as commands
 from infer.commands.pictures import conclude, prepare
 from infer.faces import described
 

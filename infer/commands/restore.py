@@ -6,7 +6,7 @@ Nothing here imports what takes time before the command runs.
 import functools
 
 from data.quiet_start import load_tensorflow
-from infer.commands.options import options as commands
+from infer.commands import options as commands
 from infer.commands.pictures import conclude, prepare, report
 
 TASKS = ("denoise", "deblur", "antialias", "inpaint")

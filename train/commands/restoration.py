@@ -8,7 +8,6 @@ import functools
 
 from data.quiet_start import load_tensorflow
 from data.restoration import parse_real
-from train.commands import restoration
 from train.commands.options import (
     _add_few,
     add_rate_options,
@@ -18,7 +17,7 @@ from train.commands.options import (
     trainer_options,
 )
 from train.commands.run import _check_writable, _metrics, _write_weights, directory_of, prepare
-from train.commands.studies import _add_study
+from train.commands.studies import _add_study, run_study
 
 COMMANDS = {
     "foundation": "train one restoration network on several kinds of damage in turn",
@@ -159,14 +158,14 @@ def train_restoration(options):
             "valid_mix": parse_mix(options.valid_mix),
             "real": parse_real(options.real),
         }
-        trainer = restoration.run_foundation(options, data, parsed, metrics, strategy)
+        trainer = run_foundation(options, data, parsed, metrics, strategy)
     else:
         datasets = functools.partial(
             data.few, crop_px=options.crop_px, batch_size=options.batch_size
         )
         load = functools.partial(load_model, options.model)
         if options.network == "study":
-            restoration.run_study(options, datasets, load, metrics)
+            run_study(options, datasets, load, metrics)
             return
-        trainer = restoration.run_fine_tune(options, datasets, load, metrics, strategy)
+        trainer = run_fine_tune(options, datasets, load, metrics, strategy)
     _write_weights(trainer, options)

@@ -4,9 +4,8 @@ import tempfile
 from pathlib import Path
 
 from data.quiet_start import load_tensorflow
-from train.__main__ import _trainer
 from train.commands import esrgan as esrgan_commands
-from train.commands import restoration
+from train.commands import sr as sr_commands
 
 
 def directory_of(options):
@@ -44,7 +43,7 @@ def train(options):
     strategy = prepare(options)
     _check_writable(options.out)
     with strategy.scope():
-        trainer = _trainer(options, restoration.directory_of(options), strategy)
+        trainer = _trainer(options, directory_of(options), strategy)
     train_ds = _source(options, options.hr, options.lr).dataset(
         options.batch_size, hr_crop_px=options.hr_crop_px, seed=options.seed
     )
@@ -118,3 +117,14 @@ def _source(options, hr, lr):
     if getattr(options, "faces", False):
         return _faces(options, hr)
     return ImageFolder(hr, lr, options.scale, caches_dir=options.caches_dir, strict=options.strict)
+
+
+def _trainer(options, directory, strategy):
+    from weights.load import load_model
+
+    if options.network in esrgan_commands.COMMANDS:
+        from weights.load import load_face_features
+
+        features = load_face_features(getattr(options, "face_features", None))
+        return esrgan_commands.make_trainer(options, load_model, features, strategy, directory)
+    return sr_commands.make_trainer(options, load_model, strategy, directory)

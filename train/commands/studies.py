@@ -46,11 +46,9 @@ def study_fusion(options):
     """Run the fusion study: networks, table and figure."""
     load_tensorflow()
     prepare(options)
-    from infer.commands.options.faces import face_features
-
     from data.faces import mixed
     from infer.faces import fuse
-    from weights.load import load_model
+    from weights.load import load_face_features, load_model
 
     crops = {"hr_crop_px": options.hr_crop_px, "seed": options.seed}
     general, faces = _source(options, options.hr, None), _faces(options, [options.face_hr])
@@ -70,5 +68,5 @@ def study_fusion(options):
         fuse,
         _metrics(options),
         load_model,
-        face_features(options.face_features),
+        load_face_features(options.face_features),
     )

@@ -19,7 +19,7 @@ from tests.conftest import start_anew
 from train import EdsrTrainer, TrainerOptions
 from train.distribute import distributed, make_strategy
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 BATCH = 5  # uneven shares: 2 and 3
 
 TWO_CPUS = """
@@ -27,7 +27,7 @@ import sys
 import tensorflow as tf
 cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
-from tests.test_distribute import train
+from tests.train.test_distribute import train
 from train.options import make_strategy
 strategy = make_strategy("mirrored")
 assert strategy.num_replicas_in_sync == 2
@@ -37,7 +37,7 @@ train(strategy, sys.argv[1], int(sys.argv[2]))
 WORKER = """
 import sys
 import tensorflow as tf
-from tests.test_distribute import train
+from tests.train.test_distribute import train
 from train.options import make_strategy
 tf.config.threading.set_inter_op_parallelism_threads(0)  # operations that wait for another worker
 train(make_strategy("multi-worker"), sys.argv[1], int(sys.argv[2]))

@@ -7,7 +7,7 @@ import tensorflow as tf
 from model.masked import FillDamaged
 from model.restoration import keep_known_pixels
 from model.restormer import restormer
-from tests.test_restormer import SMALLEST
+from tests.model.test_restormer import SMALLEST
 
 
 @pytest.mark.parametrize("unshuffle", [1, 2])

@@ -15,7 +15,7 @@ from infer.upscaler import Upscaler, upscale
 from model.dlibface import dlib_face
 from model.edsr import edsr
 from model.lpips import lpips
-from tests.test_detect import drawn_girl, smiley
+from tests.infer.test_detect import drawn_girl, smiley
 from weights.load import manifest
 
 GENERAL, FACE = edsr(2, 5, 1), edsr(2, 4, 2)

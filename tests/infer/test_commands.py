@@ -288,7 +288,7 @@ def test_a_kill_leaves_no_half_file_and_the_next_run_goes_on(weights, tmp_path):
         save_image(pictures / f"{n:02}.png", np.full((160, 190, 3), 9 * n, np.uint8))
     command = [sys.executable, "-m", "infer", "upscale", pictures, "-o", out]
     command += ["--model", weights / "a.weights.h5"]
-    root = Path(__file__).parents[1]
+    root = Path(__file__).parents[2]
     process = subprocess.Popen(command, cwd=root, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 60
     while not list(out.glob("*.png")) and process.poll() is None and time.monotonic() < deadline:
@@ -311,6 +311,6 @@ def test_help_imports_nothing_heavy():
         "m.parser()\n"
         "print([n for n in ('tensorflow', 'keras', 'numpy', 'PIL') if n in sys.modules])"
     )
-    root = Path(__file__).parents[1]
+    root = Path(__file__).parents[2]
     result = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True)
     assert result.stdout.strip() == "[]", result.stderr

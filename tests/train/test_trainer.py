@@ -27,7 +27,7 @@ from train.options import TrainerOptions
 from train.schedules import Trapezoid
 from weights.load import load_model
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 def small_edsr():

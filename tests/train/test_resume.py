@@ -104,7 +104,7 @@ def unfinished(last):
 def test_killed_twenty_times_also_while_saving_a_gan_ends_bit_for_bit_the_same(hr, tmp_path):
     len(hr)  # build the store once
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["tests.test_resume"])
+    context.set_forkserver_preload(["tests.train.test_resume"])
     whole, killed, chance = tmp_path / "whole", tmp_path / "killed", random.Random(5)
 
     def start(folder):
