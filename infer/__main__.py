@@ -8,13 +8,12 @@ are here; the others in `infer.commands.options`.
 import argparse
 import sys
 
-from infer.commands import demo
+from infer.commands import demo, restore
+from infer.commands import faces as face_commands
+from infer.commands import weights as weight_commands
 from infer.commands.compare import add_compare, compare
 from infer.commands.evaluate import _add_evaluate, _evaluate
 from infer.commands.export import add_export, export
-from infer.commands.options import faces as face_commands
-from infer.commands.options import restore
-from infer.commands.options import weights as weight_commands
 from infer.commands.upscale import add_upscale, upscale
 
 

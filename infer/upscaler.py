@@ -1,8 +1,9 @@
 """One picture through one network: any mode, any depth, any size.
 
-`upscale` takes an array as `load_image` gives it and returns the enlarged one in the same mode and number type. Grey runs as three equal channels and comes back grey. Alpha is
-interpolated; colours behind full transparency, which are arbitrary, are first replaced by the
-nearest visible ones, so that none of them bleeds into an edge.
+`upscale` takes an array as `load_image` gives it and returns the enlarged one in the same mode and
+number type. Grey runs as three equal channels and comes back grey. Alpha is interpolated; colours
+behind full transparency, which are arbitrary, are first replaced by the nearest visible ones, so
+that none of them bleeds into an edge.
 """
 
 import functools

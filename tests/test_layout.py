@@ -12,30 +12,49 @@ ROOT = Path(__file__).parents[1]
 ROOMS = {
     "data": {"data"},
     "model": {"model"},
+    "weights": {"weights", "model"},
+    "infer": {"infer", "data", "model", "weights"},
     "train": {"train", "model"},
-    "infer": {"infer", "model"},
+    "utils.py": {"data", "infer"},
 }
-NAMES = {"data", "model", "train", "infer", "utils", "tests"}
+NAMES = {"data", "model", "weights", "infer", "train", "utils", "tests"}
+KNOW_ALL = ("infer/commands/", "train/commands/", "train/studies/")
 
 
-def imported_rooms(file):
+def imported_modules(file):
     for node in ast.walk(ast.parse(file.read_text())):
         if isinstance(node, ast.Import):
-            yield from (alias.name.split(".")[0] for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.level == 0:
-            yield node.module.split(".")[0]
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{file}:{node.lineno} is a relative import"
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def files(room):
+    return [ROOT / room] if room.endswith(".py") else sorted((ROOT / room).rglob("*.py"))
 
 
 @pytest.mark.parametrize("room", ROOMS)
 def test_a_room_imports_only_what_it_may(room):
-    for file in (ROOT / room).glob("*.py"):
-        if file.name != "__main__.py":
-            forbidden = set(imported_rooms(file)) & NAMES - ROOMS[room]
-            assert not forbidden, f"{file} imports {forbidden}"
+    for file in files(room):
+        name = str(file.relative_to(ROOT))
+        if file.name != "__main__.py" and not name.startswith(KNOW_ALL):
+            found = {module.split(".")[0] for module in imported_modules(file)}
+            assert not found & NAMES - ROOMS[room], f"{name} imports {found & NAMES}"
 
 
-def test_utils_imports_infer_only():
-    assert set(imported_rooms(ROOT / "utils.py")) & NAMES <= {"infer"}
+def test_only_the_command_line_beside_them_knows_the_commands():
+    for room in ROOMS:
+        for file in files(room):
+            own = {f"{room}/__main__.py", f"{room}/commands"}
+            if not {str(p.relative_to(ROOT)) for p in (file, file.parent)} & own:
+                for module in imported_modules(file):
+                    assert ".commands" not in module, f"{file} imports {module}"
+
+
+def test_no_room_holds_more_than_30_percent_of_the_code():
+    lines = {room: sum(len(f.read_text().splitlines()) for f in files(room)) for room in ROOMS}
+    assert max(lines.values()) <= 0.3 * sum(lines.values()), lines
 
 
 @pytest.mark.parametrize("room", ["train", "infer"])

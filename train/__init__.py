@@ -32,8 +32,6 @@ __all__ = [
 ]
 
 _HOMES = {
-    "EsrganGeneratorTrainer": "train.esrgan",
-    "EsrganTrainer": "train.esrgan",
     "FoundationTrainer": "train.foundation",
     "Trainer": "train.trainer",
     "TrainerOptions": "train.options",

@@ -125,7 +125,7 @@ def test_vgg_content_is_taken_before_the_relu(tmp_path, monkeypatch):
         asked.update(options)
         return keras.Sequential([keras.Input((None, None, 3)), keras.layers.Rescaling(1.0)])
 
-    monkeypatch.setattr("train.esrgan.vgg_54", features)
+    monkeypatch.setattr("train.recipes.vgg_54", features)
     run = EsrganTrainer(*networks(), checkpoint_dir=tmp_path, report=lambda _: None)
     hr = tf.random.uniform((1, 8, 8, 3), 0, 255, seed=1)
     assert asked == {"before_relu": True}
