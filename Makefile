@@ -1,18 +1,22 @@
-# `make demo` and `make test` do all the set-up themselves; `make check` is what CI runs.
+# `make demo` and `make test` do all the set-up themselves; `make check` is what CI runs: all
+# tests, where `make test` leaves out the slow ones.
 # editable_mode=compat: our top-level folders (data, model, …) must win over others on the path.
 PYTHON ?= python3
 BIN := .venv/bin
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
-.PHONY: demo test check lint wheel clean
+.PHONY: demo test test-all check lint wheel clean
 
 demo: .venv/installed
 	$(BIN)/python -m infer demo -o out
 
 test: .venv/test-installed
+	$(BIN)/python -m pytest -m "not slow"
+
+test-all: .venv/test-installed
 	$(BIN)/python -m pytest
 
-check: lint test wheel
+check: lint test-all wheel
 
 lint: .venv/test-installed
 	$(BIN)/ruff check .
