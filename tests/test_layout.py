@@ -31,7 +31,9 @@ def imported_modules(file):
 
 
 def files(room):
-    return [ROOT / room] if room.endswith(".py") else sorted((ROOT / room).rglob("*.py"))
+    found = [ROOT / room] if room.endswith(".py") else sorted((ROOT / room).rglob("*.py"))
+    assert found, f"{ROOT / room} has no files"
+    return found
 
 
 @pytest.mark.parametrize("room", ROOMS)

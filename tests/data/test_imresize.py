@@ -44,6 +44,7 @@ def test_equals_every_picture_of_set5(shared, scale):
     folder = shared / "data" / "set5"
     lr_files = sorted((folder / "LR_bicubic" / f"X{scale}").glob("*.png"))
     hr_files = sorted((folder / "HR").glob("*.png"))
+    assert len(hr_files) == 5
     for lr_file, hr_file in zip(lr_files, hr_files, strict=True):
         hr = np.asarray(Image.open(hr_file))
         height, width = (n // scale * scale for n in hr.shape[:2])

@@ -217,7 +217,7 @@ def test_killed_at_any_moment_the_same_command_ends_with_the_same_weights(pictur
         np.testing.assert_array_equal(a, b)
     logs = [(folder / "run" / "metrics.jsonl").read_text() for folder in (whole, killed)]
     lines = [[json.loads(line) for line in log.splitlines()] for log in logs]
-    assert [line.pop("session_s") > 0 for line in lines[0] + lines[1]]
+    assert all(line.pop("session_s") > 0 for line in lines[0] + lines[1])
     assert lines[0] == lines[1]
 
 
