@@ -7,10 +7,16 @@ if TYPE_CHECKING:
     from data.div2k import DIV2K
     from data.faces import FFHQ
     from data.folder import ImageFolder
+    from data.pair_folders import PairFolders
 
-__all__ = ["DIV2K", "FFHQ", "ImageFolder"]
+__all__ = ["DIV2K", "FFHQ", "ImageFolder", "PairFolders"]
 
-_HOMES = {"DIV2K": "data.div2k", "FFHQ": "data.faces", "ImageFolder": "data.folder"}
+_HOMES = {
+    "DIV2K": "data.div2k",
+    "FFHQ": "data.faces",
+    "ImageFolder": "data.folder",
+    "PairFolders": "data.pair_folders",
+}
 
 
 def __getattr__(name):

@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from data.batches import rows_of, step_generator
-from data.pairs import CropSampler, PairSource, dihedral
+from data.pair_folders import PairFolders
+from data.pairs import CropSampler, PairSource
 from data.pictures.folder import PICTURE_SUFFIXES, Paths, picture_files, read_picture
 from data.sources import files_source
 from data.store import open_store
-from data.tasks import clean_store, damage, find_task, task_batches
+from data.tasks import damage, find_task, task_batches
 
 LAYOUTS = {
     "prepared": (r"^(.*)\binput/", r"\1target/"),
@@ -171,46 +171,18 @@ class RealDamage:
         return task_batches(whole, count, facts=self.facts)
 
 
-class PreparedPictures:
+class PreparedPictures(PairFolders):
     """What `write_damaged` wrote for one task, with turns in `data.tasks.rotation`.
 
     Args:
         directory: The task's folder, with ``input/``, ``target/`` and ``mask/``.
-        caches_dir: Where decoded pictures are kept.
-        seed: Key of the crops.
+        **options: As `PairFolders`.
 
     Raises:
-        FileNotFoundError: One of the three folders is missing or empty.
-        ValueError: They do not hold the same number of pictures of the same sizes.
+        FileNotFoundError: One of the three folders is missing or empty, or a picture of it.
+        ValueError: Pictures of one name have different sizes.
     """
 
-    def __init__(self, directory, *, caches_dir=".caches", seed=0, **options):
-        folders = [Path(directory, part) for part in ("input", "target", "mask")]
-        self._stores = [clean_store([folder], caches_dir, **options) for folder in folders]
-        self._seed, self._sizes = seed, self._stores[0].sizes
-        if any(not np.array_equal(store.sizes, self._sizes) for store in self._stores):
-            raise ValueError(f"input, target and mask pictures of {directory} do not match")
-
-    @property
-    def facts(self):
-        """Number of pictures, digest of the three stores, and seed."""
-        digest = " ".join(store.digest for store in self._stores)
-        return {"pictures": len(self._sizes), "digest": digest, "seed": self._seed}
-
-    def batch(self, step, batch_size, crop_px, part=(0, 1)):
-        """Return batch number `step`: damaged and clean (B, h, h, 3) and valid (B, h, h, 1)."""
-        large = np.flatnonzero((self._sizes >= crop_px).all(axis=1))
-        if not len(large):
-            raise ValueError(f"every prepared picture is smaller than the crop of {crop_px} px")
-        samples = [
-            self._sample(step_generator(self._seed, step, row), large, crop_px)
-            for row in rows_of(part, batch_size)
-        ]
-        damaged, clean, mask = (np.stack(parts) for parts in zip(*samples, strict=True))
-        return damaged, clean, (mask[..., :1] >= 128).astype(np.uint8)
-
-    def _sample(self, random, numbers, crop_px):
-        number, turn = random.choice(numbers), random.integers(8)
-        top, left = (random.integers(n - crop_px + 1) for n in self._sizes[number])
-        window = (number, top, left, crop_px, crop_px)
-        return [dihedral(store.window(*window), turn) for store in self._stores]
+    def __init__(self, directory, **options):
+        folders = (Path(directory, part) for part in ("input", "target", "mask"))
+        super().__init__(*folders, **options)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from data.folder import _partners
+from data.folder import matching_files
 from data.pictures.read import READABLE, load_image, rgb8
 from model.metrics import psnr, ssim
 
@@ -70,7 +70,11 @@ def pairs(hr_dir, lr_dir, scale, shrink):
         ValueError: An LR picture does not have its HR picture's size over `scale`.
     """
     hr_files = picture_files(hr_dir)
-    lr_files = _partners(hr_files, picture_files(lr_dir), scale) if lr_dir else {}
+    lr_files = {}
+    if lr_dir:
+        lr_files = dict(
+            zip(hr_files, matching_files(hr_files, picture_files(lr_dir), scale), strict=True)
+        )
     for file in hr_files:
         whole = rgb8(load_image(file))
         height, width = (n // scale for n in whole.shape[:2])

@@ -194,7 +194,7 @@ def test_prepared_pictures_and_real_pairs_have_turns(hr_dir, tmp_path):
     with pytest.raises(ValueError, match="smaller than the crop of 99 px"):
         prepared.batch(0, 1, 99)
     (folder / "mask" / "picture0.png").unlink()
-    with pytest.raises(ValueError, match="do not match"):
+    with pytest.raises(FileNotFoundError, match="no partner in .*mask; the first: picture0"):
         PreparedPictures(folder, caches_dir=caches, report=str)
 
 
