@@ -18,7 +18,8 @@ import numpy as np
 from tqdm import tqdm
 
 from data.pictures.read import MAX_MEGAPIXELS, picture_size, read_picture
-from data.pictures.write import check_writable, encode, whole_file
+from data.pictures.whole_file import whole_file
+from data.pictures.write import check_writable, encode
 from infer.jobs import Record
 from infer.memory import free_bytes
 

@@ -9,18 +9,13 @@ is written before its file appears.
 import collections
 import glob
 import json
-import re
 from dataclasses import dataclass
 from pathlib import Path
-
-import psutil
 
 from data.pictures.read import READABLE
 from data.pictures.write import WRITABLE, check_writable
 
 RECORD = ".infer.jsonl"
-
-_PARTIAL = re.compile(r"\..+\.(\d+)-\d+\.partial")
 
 
 @dataclass(frozen=True)
@@ -156,11 +151,3 @@ class Record:
         line = json.dumps(entry | {"result": [stat.st_size, stat.st_mtime_ns]})
         with self._file.open("a") as file:
             file.write(line + "\n")
-
-
-def remove_leftovers(folder):
-    """Delete hidden, unfinished files that a killed process left in a folder."""
-    for file in folder.glob(".*.partial"):
-        match = _PARTIAL.fullmatch(file.name)
-        if match and not psutil.pid_exists(int(match[1])):
-            file.unlink(missing_ok=True)

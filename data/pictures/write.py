@@ -1,8 +1,5 @@
 """Picture files out: what each format can hold, and files that appear whole or not at all."""
 
-import contextlib
-import os
-import threading
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +7,7 @@ from PIL import Image
 
 from data.pictures import png, tiff
 from data.pictures.read import Picture
+from data.pictures.whole_file import whole_file
 
 WRITABLE = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".bmp"})
 
@@ -34,25 +32,6 @@ def check_quality(quality):
     """Raise `ValueError` unless a quality is 1..100."""
     if not 1 <= quality <= 100:
         raise ValueError(f"quality must be 1..100, got {quality}")
-
-
-@contextlib.contextmanager
-def whole_file(path, before_it_appears=None):
-    """Open a file for writing that appears under its name only when it is whole.
-
-    Args:
-        path: The name.
-        before_it_appears: Called with the path of the finished, still hidden file.
-    """
-    partial = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.partial")
-    try:
-        with partial.open("wb") as file:
-            yield file
-        if before_it_appears:
-            before_it_appears(partial)
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def encode(file, suffix, picture, quality):

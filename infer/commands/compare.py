@@ -16,7 +16,7 @@ def add_compare(command):
 def compare(options):
     """Write a page that compares pictures."""
     load_tensorflow()
-    from data.pictures.write import whole_file
+    from data.pictures.whole_file import whole_file
     from infer.compare import compare as page_of
     from weights.load import load_model
 

@@ -11,6 +11,7 @@ def prepare(options):
     Returns:
         ``(jobs, in_folder)``, see `infer.jobs.jobs_for` and `infer.batch.run`.
     """
+    from data.pictures.whole_file import remove_leftovers
     from data.pictures.write import check_quality
     from infer import jobs
 
@@ -28,7 +29,7 @@ def prepare(options):
     in_folder = todo[0].target != Path(options.out)
     if in_folder:
         Path(options.out).mkdir(parents=True, exist_ok=True)
-        jobs.remove_leftovers(Path(options.out))
+        remove_leftovers(Path(options.out))
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     return todo, in_folder
 
