@@ -38,9 +38,9 @@ class FFHQ(PairSource):
         images_dir: FFHQ's folder, with one of `LAYOUTS` in it, or any folder of faces, or of
             folders of them.
         subset: "train" (the first pictures by name), "valid" (the last), or "all".
-        detector: Function from (H, W, 3) uint8 to boxes with left, top, width, height and
-            confidence, for example `infer.detect.Mtcnn()`: the largest likely face is cut out,
-            and pictures without one are left out. None: whole pictures.
+        detector: Function from (H, W, 3) uint8 to a list of `infer.detect.Detection`, for example
+            `infer.detect.Mtcnn()`: the largest likely face is cut out, and pictures without one
+            are left out. None: whole pictures.
         scale: HR size over LR size.
         px: Shorter side of HR, drawn between these two for each picture; faces that are smaller
             to begin with stay as they are, for none is enlarged.
@@ -162,11 +162,9 @@ def _face(boxes, height, width):
     if not likely:
         raise ValueError("no face was found in it")
     box = max(likely, key=lambda box: box.width * box.height)
-    dx, dy = _PADDING * box.width, _PADDING * box.height
-    top, left = max(0, round(box.top - dy)), max(0, round(box.left - dx))
-    bottom = min(height, round(box.top + box.height + dy))
-    right = min(width, round(box.left + box.width + dx))
-    return top, bottom, left, right
+    grown = box.padded(_PADDING, height, width)
+    bottom, right = round(grown.top + grown.height), round(grown.left + grown.width)
+    return round(grown.top), bottom, round(grown.left), right
 
 
 def mixed(*datasets):

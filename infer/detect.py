@@ -1,7 +1,7 @@
 """Find faces in a picture, and make boxes of them that a second network can work in.
 
-A detector is any function from a picture, (H, W, 3) uint8 RGB, to a list of `Box`. `Mtcnn` is one;
-another, or one for things other than faces, can be given wherever a detector is asked for.
+A detector is any function from a picture, (H, W, 3) uint8 RGB, to a list of `Detection`. `Mtcnn`
+is one; another, or one for things other than faces, can be given wherever one is asked for.
 """
 
 import math
@@ -24,7 +24,7 @@ _LARGEST_SEARCH = 4e6  # pixels; above it a search would take minutes and gigaby
 
 
 @dataclass(frozen=True)
-class Box:
+class Detection:
     """Where something was found, in px of the picture searched.
 
     Attributes:
@@ -38,6 +38,19 @@ class Box:
     width: float
     height: float
     confidence: float = 1.0
+
+    def padded(self, share, height, width):
+        """Grow on each side by a share of width and height; clip to a picture of a size."""
+        dx, dy = share * self.width, share * self.height
+        sides = (self.left - dx, self.top - dy, self.width + 2 * dx, self.height + 2 * dy)
+        return Detection(*sides, self.confidence).clipped(height, width)
+
+    def clipped(self, height, width):
+        """Return the part inside a picture of a size; its sides are 0 if there is none."""
+        left, top = max(0.0, self.left), max(0.0, self.top)
+        right, bottom = min(width, self.left + self.width), min(height, self.top + self.height)
+        sides = (max(0.0, right - left), max(0.0, bottom - top))
+        return Detection(left, top, *sides, self.confidence)
 
 
 class Mtcnn:
@@ -60,7 +73,7 @@ class Mtcnn:
             picture = cv2.resize(picture, None, fx=shrink, fy=shrink, interpolation=cv2.INTER_AREA)
         found = self._detect(np.ascontiguousarray(picture))
         return [
-            Box(*(float(side) / shrink for side in face["box"]), float(face["confidence"]))
+            Detection(*(float(side) / shrink for side in face["box"]), float(face["confidence"]))
             for face in found
         ]
 
@@ -77,7 +90,7 @@ def find(detector, picture, *, least_confidence=LEAST_CONFIDENCE, least_px=LEAST
     Returns:
         Boxes clipped to the picture, from left to right.
     """
-    clipped = (_clipped(box, *picture.shape[:2]) for box in detector(picture))
+    clipped = (box.clipped(*picture.shape[:2]) for box in detector(picture))
     kept = [
         box
         for box in clipped
@@ -86,27 +99,8 @@ def find(detector, picture, *, least_confidence=LEAST_CONFIDENCE, least_px=LEAST
     return sorted(kept, key=lambda box: (box.left, box.top))
 
 
-def padded(box, height, width, padding=PADDING):
-    """Grow a box on each side by a share of its width and height, and clip it to the picture."""
-    dx, dy = padding * box.width, padding * box.height
-    grown = Box(
-        box.left - dx, box.top - dy, box.width + 2 * dx, box.height + 2 * dy, box.confidence
-    )
-    return _clipped(grown, height, width)
-
-
-def _clipped(box, height, width):
-    left, top = max(0.0, box.left), max(0.0, box.top)
-    right, bottom = min(width, box.left + box.width), min(height, box.top + box.height)
-    return Box(left, top, max(0.0, right - left), max(0.0, bottom - top), box.confidence)
-
-
 _SAME = 0.4  # shared over covered area, from which two boxes are of one face
-
-
 _OTHER_SIZE = 1.15  # of a second look; the sizes of MTCNN's own pyramid are 1.41 apart
-
-
 _LARGEST_COPY = 1e7  # pixels for it: 30 MB
 
 
@@ -119,21 +113,21 @@ def confirmed(detect):
 
     def look_twice(picture):
         first = detect(picture)
-        second = list(_finds_in_another_size(detect, picture)) if first else []
+        second = list(_detections_in_another_size(detect, picture)) if first else []
         pairs = ((a, [b.confidence for b in second if _overlap(a, b) > _SAME]) for a in first)
         return [replace(a, confidence=min(a.confidence, max(c))) for a, c in pairs if c]
 
     return look_twice
 
 
-def _finds_in_another_size(detect, picture):
+def _detections_in_another_size(detect, picture):
     """Look in a copy that is a little larger, or, of a large picture, smaller."""
     area = picture.shape[0] * picture.shape[1]
     enlarge = area * _OTHER_SIZE**2 <= _LARGEST_COPY
     factor = _OTHER_SIZE if enlarge else min(1, math.sqrt(_LARGEST_COPY / area)) / _OTHER_SIZE
     for box in detect(cv2.resize(picture, None, fx=factor, fy=factor)):
         sides = (n / factor for n in (box.left, box.top, box.width, box.height))
-        yield Box(*sides, box.confidence)
+        yield Detection(*sides, box.confidence)
 
 
 def _overlap(a, b):

@@ -5,15 +5,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from infer import tiles
-from infer.detect import LEAST_CONFIDENCE, LEAST_PX, PADDING, padded
+from infer.detect import LEAST_CONFIDENCE, LEAST_PX, PADDING
 
 SOFTNESS = 0.1
 """σ of the mask's Gaussian, as a share of the box's width and height."""
 
 
 _CUT_SIGMAS = 3  # where the Gaussian ends, in σ; with PADDING, M is 1 on all of the found box
-
-
 _COLOUR_SIGMA = 0.15  # of the low frequencies that --match-colour takes, as a share of the box
 
 
@@ -57,12 +55,12 @@ class Mask:
     """
 
     def __init__(self, box, height, width, options):
-        grown = padded(box, height, width, options.padding)
+        grown = box.padded(options.padding, height, width)
         sigmas = (options.softness * box.height, options.softness * box.width)
         self._rows = _profile(grown.top, grown.height, height, sigmas[0])
         self._columns = _profile(grown.left, grown.width, width, sigmas[1])
         (y0, y1), (x0, x1) = (_ends(profile) for profile in (self._rows, self._columns))
-        self.support = tiles.Box(y0, y1, x0, x1)
+        self.support = tiles.Window(y0, y1, x0, x1)
         """Where the weights are above 0."""
         self.colour_sigma = (_COLOUR_SIGMA * box.width, _COLOUR_SIGMA * box.height)
         """σ in px, along x and y, of the blur that tells a face's colour from its features."""

@@ -7,7 +7,7 @@ picture: it tells whether the edge of a mask can be seen.
 import cv2
 import numpy as np
 
-from infer.detect import padded
+from infer.detect import PADDING
 from infer.evaluate import mean, score
 
 _AROUND_PX = 6  # σ of the blur that gives the surroundings of a mask's edge
@@ -36,7 +36,7 @@ def fusion_scores(pairs, networks, find_faces, *, scale, lpips=None, similarity=
         A picture's name, and name of a network → ``{"picture": scores, "faces": [scores, …]}``.
     """
     for pair in pairs:
-        boxes = [padded(box, *pair.hr.shape[:2]) for box in find_faces(pair.hr)]
+        boxes = [box.padded(PADDING, *pair.hr.shape[:2]) for box in find_faces(pair.hr)]
         scores = {}
         for who, network in networks.items():
             sr = network(pair.lr)

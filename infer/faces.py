@@ -16,7 +16,7 @@ import numpy as np
 
 from data.pictures.read import rgb8
 from infer import tiles
-from infer.detect import Box, find
+from infer.detect import Detection, find
 from infer.face_masks import Mask, MaskOptions
 from infer.upscaler import Upscaler
 
@@ -29,11 +29,11 @@ class Specialist:
 
     Attributes:
         network: `Upscaler` of the general one's scale.
-        detect: Function from (H, W, 3) uint8 RGB to a list of `infer.detect.Box`.
+        detect: Function from (H, W, 3) uint8 RGB to a list of `infer.detect.Detection`.
     """
 
     network: Upscaler
-    detect: Callable[[np.ndarray], Sequence[Box]]
+    detect: Callable[[np.ndarray], Sequence[Detection]]
 
 
 class Fusion:
@@ -165,11 +165,11 @@ def _read_for(support, size, scale, margin, step):
     ):
         first, last = start // scale - margin, -(-end // scale) + margin
         ends += [max(0, first // step * step), min(length, -(-last // step) * step)]
-    return tiles.Box(*ends)
+    return tiles.Window(*ends)
 
 
 def _around(a, b):
-    return tiles.Box(min(a.y0, b.y0), max(a.y1, b.y1), min(a.x0, b.x0), max(a.x1, b.x1))
+    return tiles.Window(min(a.y0, b.y0), max(a.y1, b.y1), min(a.x0, b.x0), max(a.x1, b.x1))
 
 
 def _area(*boxes):

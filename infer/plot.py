@@ -102,7 +102,7 @@ def with_boxes(picture, boxes):
 
     Args:
         picture: (H, W, 3) uint8.
-        boxes: Of `infer.detect.Box`.
+        boxes: Of `infer.detect.Detection`.
 
     Returns:
         (H, W, 3) uint8.

@@ -51,7 +51,7 @@ class Grid:
 
 
 @dataclass(frozen=True)
-class Box:
+class Window:
     """Rows y0..y1 and columns x0..x1, ends excluded."""
 
     y0: int
@@ -61,7 +61,7 @@ class Box:
 
     def grown(self, px, grid):
         """Grow by `px` on all sides, out to the next step, not beyond the picture."""
-        return Box(
+        return Window(
             max(0, (self.y0 - px) // grid.step * grid.step),
             min(grid.height, -(-(self.y1 + px) // grid.step) * grid.step),
             max(0, (self.x0 - px) // grid.step * grid.step),
@@ -75,9 +75,9 @@ class Box:
             return []
         if height >= width:
             cut = self.y0 + height // 2 // grid.step * grid.step
-            return [Box(self.y0, cut, self.x0, self.x1), Box(cut, self.y1, self.x0, self.x1)]
+            return [Window(self.y0, cut, self.x0, self.x1), Window(cut, self.y1, self.x0, self.x1)]
         cut = self.x0 + width // 2 // grid.step * grid.step
-        return [Box(self.y0, self.y1, self.x0, cut), Box(self.y0, self.y1, cut, self.x1)]
+        return [Window(self.y0, self.y1, self.x0, cut), Window(self.y0, self.y1, cut, self.x1)]
 
 
 def make_grid(size, reach, tile, overlap_px):
@@ -139,7 +139,7 @@ def run(grid, read, network, write):
 
     Args:
         grid: The `Grid`.
-        read: Function of a `Box` that gives those pixels of the picture.
+        read: Function of a `Window` that gives those pixels of the picture.
         network: Function of such an array (h, w, …) that gives (s·h, s·w, C) float32.
         write: Function ``(y, x, block)`` that takes a block of the answer for row y, column x of
             the enlarged picture. Called once for each pixel, from top to bottom.
@@ -151,7 +151,7 @@ def run(grid, read, network, write):
     edges = _edges(grid.width, grid)
     below = None  # bottom band of the strip before, which this one is to be added to
     for y0, y1 in _edges(grid.height, grid):
-        boxes = [Box(y0, y1, x0, x1) for x0, x1 in edges]
+        boxes = [Window(y0, y1, x0, x1) for x0, x1 in edges]
         if not grid.blend:
             for box in boxes:
                 for part, block in runner.parts(box):
@@ -206,7 +206,7 @@ def _crop(answer, window, box, scale):
 
 def _kept(box, grid):
     """The box with its share of the blend bands."""
-    return Box(
+    return Window(
         max(0, box.y0 - grid.blend),
         min(grid.height, box.y1 + grid.blend),
         max(0, box.x0 - grid.blend),

@@ -99,23 +99,51 @@ def builder(function):
 
 
 def resolve(model, lr_batch):
-    """Run a network and round its answer to pictures.
+    """Run a network and round its output to pictures.
 
     Args:
         model: A network with the 0..255 picture contract.
-        lr_batch: (B, H, W, 3) RGB in 0..255, any number type.
+        lr_batch: (B, H, W, C) of grey, grey and alpha, RGB, or RGB and alpha, in 0..255 of any
+            number type, or uint16 in 0..65535. Grey runs as RGB; alpha is left out:
+            `infer.upscale` keeps both, and 16 bits.
 
     Returns:
         (B, s·H, s·W, 3) uint8, clipped to 0..255.
+
+    Raises:
+        ValueError: The shape is not as said above.
     """
     forward = model.traced if isinstance(model, SRModel) else model
-    sr_batch = forward(tf.cast(lr_batch, tf.float32))
+    sr_batch = forward(_as_input(model, tf.convert_to_tensor(lr_batch)))
     return tf.cast(tf.round(tf.clip_by_value(sr_batch, 0, 255)), tf.uint8)
 
 
 def resolve_single(model, lr):
-    """Run a network on one picture, (H, W, 3) in 0..255, and return (s·H, s·W, 3) uint8."""
-    return resolve(model, tf.expand_dims(lr, axis=0))[0]
+    """Run a network on one picture as `load_image` gives it; see `resolve`.
+
+    Args:
+        model: A network with the 0..255 picture contract.
+        lr: (H, W) or (H, W, 1 to 4).
+
+    Returns:
+        (s·H, s·W, 3) uint8.
+    """
+    lr = tf.convert_to_tensor(lr)
+    return resolve(model, (lr[..., None] if lr.shape.rank == 2 else lr)[None])[0]
+
+
+def _as_input(model, pictures):
+    """Float32 in 0..255 of a batch of any kind of picture, with the channels the network takes."""
+    inputs = getattr(model, "inputs", None)
+    wanted, channels = inputs[0].shape[-1] if inputs else 3, pictures.shape[-1]
+    if pictures.shape.rank != 4 or channels not in (None, 1, 2, 3, 4, wanted):
+        raise ValueError(f"pictures must be (B, H, W, 1 to 4), got {tuple(pictures.shape)}")
+    scale = 257 if pictures.dtype == tf.uint16 else 1
+    pictures = tf.cast(pictures, tf.float32) / scale
+    if channels in (None, wanted):
+        return pictures
+    pictures = pictures[..., :-1] if channels in (2, 4) else pictures
+    return tf.repeat(pictures, 3, axis=-1) if channels in (1, 2) else pictures
 
 
 def evaluate(model, dataset):

@@ -9,7 +9,7 @@ from data.batches import step_generator
 from data.degrade import imresize
 from data.faces import mixed
 from data.pictures.read import load_image
-from infer.detect import Box, Mtcnn
+from infer.detect import Detection, Mtcnn
 
 SIZES = [(307, 311), (211, 199), (157, 181), (173, 167), (223, 227)]
 
@@ -37,9 +37,9 @@ def middle(picture):
     """A face that is half of the picture, in its middle, and an unlikely larger one."""
     height, width = picture.shape[:2]
     return [
-        Box(width / 4, height / 4, width / 2, height / 2, 0.95),
-        Box(0, 0, width, height, 0.6),
-        Box(0, 0, 20, 20, 0.99),
+        Detection(width / 4, height / 4, width / 2, height / 2, 0.95),
+        Detection(0, 0, width, height, 0.6),
+        Detection(0, 0, 20, 20, 0.99),
     ]
 
 

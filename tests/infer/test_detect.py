@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from data.pictures.read import load_image
-from infer.detect import Box, Mtcnn, confirmed, find, padded
+from infer.detect import Detection, Mtcnn, confirmed, find
 
 # left, top, side: boxes of dlib's examples/faces/training.xml for these two photographs. The
 # photographs that testing.xml names are not in the shared folder.
@@ -78,7 +78,7 @@ def test_finds_the_labelled_faces_and_no_other(shared, mtcnn, name):
     found = find(mtcnn, load_image(shared / "data" / "faces" / name), least_px=20)
     assert len(found) == len(LABELLED[name])
     for left, top, side in LABELLED[name]:
-        assert max(overlap(Box(left, top, side, side), box) for box in found) > 0.4
+        assert max(overlap(Detection(left, top, side, side), box) for box in found) > 0.4
     assert [box.left for box in found] == sorted(box.left for box in found)
     assert all(0.9 <= box.confidence <= 1 for box in found)
 
@@ -119,17 +119,17 @@ def test_nothing_is_found_in_noise_or_specks(mtcnn, size):
 
 def test_unlikely_small_and_outer_boxes_are_dropped_and_the_others_clipped():
     boxes = [
-        Box(50, 10, 40, 41, 0.95),
-        Box(-10, 5, 43, 47, 0.99),
-        Box(20, 10, 40, 41, 0.89),
-        Box(20, 10, 40, 31, 0.99),
-        Box(95, 10, 40, 41, 0.99),  # 6 px of it are in the picture
-        Box(-60, 10, 40, 41, 0.99),
+        Detection(50, 10, 40, 41, 0.95),
+        Detection(-10, 5, 43, 47, 0.99),
+        Detection(20, 10, 40, 41, 0.89),
+        Detection(20, 10, 40, 31, 0.99),
+        Detection(95, 10, 40, 41, 0.99),  # 6 px of it are in the picture
+        Detection(-60, 10, 40, 41, 0.99),
     ]
     found = find(lambda picture: boxes, np.zeros((53, 101, 3), np.uint8))
-    assert found == [Box(0, 5, 33, 47, 0.99), Box(50, 10, 40, 41, 0.95)]
+    assert found == [Detection(0, 5, 33, 47, 0.99), Detection(50, 10, 40, 41, 0.95)]
 
 
 def test_padding_is_a_share_of_each_side_and_ends_at_the_border():
-    box = padded(Box(30, 10, 20, 40, 0.5), height=57, width=101, padding=0.3)
-    assert box == Box(24, 0, 32, 57, 0.5)
+    box = Detection(30, 10, 20, 40, 0.5).padded(0.3, height=57, width=101)
+    assert box == Detection(24, 0, 32, 57, 0.5)

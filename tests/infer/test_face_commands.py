@@ -8,7 +8,7 @@ import pytest
 from data.pictures.read import load_image
 from data.pictures.write import save_image
 from infer.__main__ import main
-from infer.detect import Box
+from infer.detect import Detection
 from infer.face_masks import MaskOptions
 from infer.faces import Fusion, Specialist
 from infer.upscaler import Upscaler, upscale
@@ -19,7 +19,7 @@ from tests.infer.test_detect import drawn_girl, smiley
 from weights.load import manifest
 
 GENERAL, FACE = edsr(2, 5, 1), edsr(2, 4, 2)
-FACES = [Box(50, 40, 20, 30, 0.987), Box(120, 80, 20.4, 30, 0.95)]
+FACES = [Detection(50, 40, 20, 30, 0.987), Detection(120, 80, 20.4, 30, 0.95)]
 
 
 def picture(*channels, dtype=np.uint8):

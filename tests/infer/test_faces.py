@@ -5,7 +5,7 @@ import pytest
 from scipy.ndimage import gaussian_filter
 
 from data.pictures.read import load_image
-from infer.detect import Box, confirmed
+from infer.detect import Detection, confirmed
 from infer.face_masks import MaskOptions
 from infer.face_scores import seam
 from infer.faces import Fusion, Specialist
@@ -17,13 +17,13 @@ from weights.load import load_model
 GENERAL, FACE = edsr(2, 5, 1), edsr(2, 4, 2)
 HEIGHT, WIDTH = 61, 83
 FACES = {
-    "one": [Box(50, 40, 20, 30)],
+    "one": [Detection(50, 40, 20, 30)],
     "none": [],
-    "two, overlapping": [Box(50, 40, 20, 30), Box(60, 50, 30, 20)],
-    "two, apart": [Box(10, 10, 20, 20), Box(120, 80, 20, 30)],
-    "cut by two borders": [Box(-7, -9, 37, 49)],
-    "cut by the other borders": [Box(140, 100, 40, 40)],
-    "larger than the picture": [Box(-20, -30, 300, 400)],
+    "two, overlapping": [Detection(50, 40, 20, 30), Detection(60, 50, 30, 20)],
+    "two, apart": [Detection(10, 10, 20, 20), Detection(120, 80, 20, 30)],
+    "cut by two borders": [Detection(-7, -9, 37, 49)],
+    "cut by the other borders": [Detection(140, 100, 40, 40)],
+    "larger than the picture": [Detection(-20, -30, 300, 400)],
 }
 
 
@@ -92,7 +92,7 @@ def test_the_found_box_is_all_the_specialists():
 
 
 def test_softness_follows_width_and_height_separately():
-    fuse = fusion([Box(40, 40, 20, 50)])
+    fuse = fusion([Detection(40, 40, 20, 50)])
     fuse(picture(3))
     rows, columns = fuse.mask[:, 50], fuse.mask[65]
     assert np.count_nonzero((rows > 0) & (rows < 1)) == 2 * 30
@@ -126,7 +126,7 @@ def test_networks_with_size_rules():
     """Scale 2 of RRDBNet takes even sizes; windows keep to its grid."""
     face = rrdb_net(2, 4, 1, 2)
     image = picture(3, dtype=np.float32)
-    fuse = fusion([Box(72, 52, 11, 13)], face=face)
+    fuse = fusion([Detection(72, 52, 11, 13)], face=face)
     fused = fuse(image)
     mask = fuse.mask[..., None]
     expected = mask * upscale(face, image) + (1 - mask) * upscale(GENERAL, image)
@@ -145,8 +145,10 @@ def test_several_specialists_later_ones_on_top():
     image = picture(3)
     third = edsr(2, 3, 1)
     pairs = [
-        Specialist(Upscaler(FACE), lambda _: [Box(20, 20, 40, 40)]),
-        Specialist(Upscaler(third), lambda _: [Box(30, 30, 20, 20), Box(120, 70, 20, 30)]),
+        Specialist(Upscaler(FACE), lambda _: [Detection(20, 20, 40, 40)]),
+        Specialist(
+            Upscaler(third), lambda _: [Detection(30, 30, 20, 20), Detection(120, 70, 20, 30)]
+        ),
     ]
     fuse = Fusion(Upscaler(GENERAL), pairs, MaskOptions(least_px=5))
     fused = fuse(image)
@@ -169,7 +171,7 @@ def test_chosen_faces():
 
 def test_unlikely_and_small_finds_change_nothing():
     image = picture(3)
-    boxes = [Box(20, 20, 40, 40, 0.5), Box(20, 20, 8, 9, 0.99)]
+    boxes = [Detection(20, 20, 40, 40, 0.5), Detection(20, 20, 8, 9, 0.99)]
     fuse = fusion(boxes, MaskOptions())
     np.testing.assert_array_equal(fuse(image), upscale(GENERAL, image))
     assert fuse.found == []
@@ -196,11 +198,18 @@ def test_confirmed_finds_are_there_in_another_size_too(height, width):
         factor = searched.shape[1] / width
         left, top, *sides = (factor * n for n in (70, 30, 50, 60))
         if len(looked_at) == 1:
-            return [Box(20, 10, 30, 30, 0.97), Box(left, top, *sides, 0.98), Box(140, 90, 40, 40)]
-        return [Box(left, top, *sides, 0.93), Box(factor * 160, factor * 110, 40, 40, 0.99)]
+            return [
+                Detection(20, 10, 30, 30, 0.97),
+                Detection(left, top, *sides, 0.98),
+                Detection(140, 90, 40, 40),
+            ]
+        return [
+            Detection(left, top, *sides, 0.93),
+            Detection(factor * 160, factor * 110, 40, 40, 0.99),
+        ]
 
     (box,) = confirmed(detect)(np.zeros((height, width, 3), np.uint8))
-    assert box == Box(70, 30, 50, 60, 0.93)
+    assert box == Detection(70, 30, 50, 60, 0.93)
     assert looked_at[1][0] / looked_at[0][0] == pytest.approx(1.15 if height < 1000 else 0.8, 0.01)
 
 
@@ -275,7 +284,7 @@ def test_no_seam_at_the_edge_of_small_and_large_faces(shared, bundled, side):
     """Where networks differ by 12 grey levels, the soft edge is not seen; a hard one would be."""
     photograph = load_image(shared / "data" / "faces" / "2008_001009.jpg")
     image = photograph[100:220, 100:250].astype(np.float32)
-    box = Box(150, 100, side, 0.8 * side)
+    box = Detection(150, 100, side, 0.8 * side)
     specialist = Specialist(Offset(bundled, [12, 12, 12]), lambda _: [box])
     soft, hard = (Fusion(bundled, [specialist], MaskOptions(softness=s)) for s in (0.1, 0))
     plain = bundled(image)

@@ -4,7 +4,7 @@ import matplotlib
 import numpy as np
 import pytest
 
-from infer.detect import Box
+from infer.detect import Detection
 from infer.plot import (
     neighbour_steps,
     side_by_side,
@@ -52,7 +52,7 @@ def test_sizes_must_agree():
 
 def test_boxes_are_drawn_where_they_are_into_a_copy():
     picture = np.zeros((101, 151, 3), np.uint8)
-    drawn = with_boxes(picture, [Box(30.4, 40, 50, 47), Box(100, 60, 20, 23)])
+    drawn = with_boxes(picture, [Detection(30.4, 40, 50, 47), Detection(100, 60, 20, 23)])
     assert not picture.any()
     for y, x in ((60, 30), (86, 50), (40, 79), (60, 110), (82, 119)):
         assert tuple(drawn[y, x]) == (255, 230, 0)

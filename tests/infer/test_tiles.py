@@ -101,7 +101,7 @@ def test_small_pictures_are_padded_to_the_multiple(size):
 def test_reflection_does_not_repeat_the_edge():
     lr = np.arange(7 * 5).reshape(7, 5)
     np.testing.assert_array_equal(
-        tiles.padded(lr, tiles.Box(0, 8, 0, 8)), np.pad(lr, [(0, 1), (0, 3)], "reflect")
+        tiles.padded(lr, tiles.Window(0, 8, 0, 8)), np.pad(lr, [(0, 1), (0, 3)], "reflect")
     )
 
 

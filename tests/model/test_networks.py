@@ -128,6 +128,25 @@ def test_resolve_clips_and_rounds():
     np.testing.assert_array_equal(resolve_single(model, lr[0]), expected[0])
 
 
+@pytest.mark.parametrize("channels", [(), (1,), (2,), (3,), (4,)])
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32"])
+def test_resolve_single_takes_what_load_image_gives(channels, dtype):
+    model = edsr(2, 4, 1)
+    pixels = np.random.default_rng(4).integers(0, 256, (11, 13, *channels))
+    lr = (pixels * (257 if dtype == "uint16" else 1)).astype(dtype)
+    planes = pixels.reshape(11, 13, -1)
+    colours = planes[..., : 1 if planes.shape[2] < 3 else 3]
+    rgb = np.broadcast_to(colours, (11, 13, 3)).astype(np.uint8)
+    expected = resolve(model, rgb[None])[0]
+    np.testing.assert_array_equal(resolve_single(model, lr), expected)
+
+
+def test_resolve_refuses_what_is_no_batch_of_pictures():
+    for shape in [(11, 13, 3), (1, 11, 13, 5)]:
+        with pytest.raises(ValueError, match=r"must be \(B, H, W, 1 to 4\), got"):
+            resolve(edsr(2, 4, 1), np.zeros(shape, np.uint8))
+
+
 # --- weight files ------------------------------------------------------------------------------
 
 

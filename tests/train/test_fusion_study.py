@@ -10,7 +10,7 @@ import pytest
 import tensorflow as tf
 
 from data.pictures.write import save_image
-from infer.detect import Box
+from infer.detect import Detection
 from model.dlibface import dlib_face
 from model.edsr import edsr
 from model.lpips import lpips
@@ -146,7 +146,7 @@ def folder(tmp_path, monkeypatch):
         save_image(tmp_path / "hr" / f"{i}.png", low.repeat(16, axis=0).repeat(16, axis=1))
 
     def finds(least_px=None):
-        return lambda searched: [Box(40, 40, 80, 90)] if min(searched.shape[:2]) > 130 else []
+        return lambda searched: [Detection(40, 40, 80, 90)] if min(searched.shape[:2]) > 130 else []
 
     monkeypatch.setattr("infer.detect.Mtcnn", finds)
     lpips("squeeze").save_weights(tmp_path / "lpips.weights.h5")
