@@ -1,22 +1,13 @@
 """Store, pairs, folders and DIV2K."""
 
-import hashlib
-import http.server
-import io
-import threading
-import zipfile
-from functools import partial
-
 import numpy as np
 import pytest
-import tensorflow_datasets as tfds
 from PIL import Image
 
-from data import DIV2K, ImageFolder
+from data import ImageFolder
 from data.__main__ import main
 from data.batches import SeekableDataset
 from data.degrade import imresize
-from data.div2k import fetch
 from data.pairs import PairSource, contact_sheet, dihedral
 
 
@@ -154,89 +145,6 @@ def test_missing_folders_and_partners_are_named(hr_dir, tmp_path):
 def test_contact_sheet_shows_lr_beside_hr(folder):
     sheet = contact_sheet(folder.pairs, count=5, hr_crop_px=24)
     assert sheet.shape == (2 * 32, 4 * 56, 3) and sheet.dtype == np.uint8
-
-
-# --- DIV2K -------------------------------------------------------------------------------------
-
-TRACKS = {
-    ("bicubic", 2): ("DIV2K_train_LR_bicubic/X2", "0001x2.png"),
-    ("unknown", 3): ("DIV2K_train_LR_unknown/X3", "0001x3.png"),
-    ("bicubic", 8): ("DIV2K_train_LR_x8", "0001x8.png"),
-    ("mild", 4): ("DIV2K_train_LR_mild", "0001x4m.png"),
-    ("difficult", 4): ("DIV2K_train_LR_difficult", "0001x4d.png"),
-}
-
-
-@pytest.mark.parametrize("track", TRACKS)
-def test_a_folder_in_div2k_layout_is_used_as_it_is(tmp_path, track):
-    (downgrade, scale), (lr_folder, lr_name) = track, TRACKS[track]
-    save(tmp_path / "DIV2K_train_HR" / "0001.png", np.full((96, 120, 3), 7, np.uint8))
-    save(tmp_path / lr_folder / lr_name, np.full((96 // scale, 120 // scale, 3), 5, np.uint8))
-    div2k = DIV2K(scale, "train", downgrade, tmp_path, tmp_path / "caches")
-    lr, hr = next(iter(div2k.dataset(batch_size=1, random_transform=False, repeat_count=1)))
-    assert (lr.shape[2], hr.shape[2], len(div2k)) == (120 // scale, 120, 1)
-
-
-@pytest.mark.parametrize(
-    ("arguments", "sentence"),
-    [
-        ({"scale": 5}, r"DIV2K has bicubic ×2, ×3, ×4, ×8;.*got downgrade 'bicubic', scale 5"),
-        ({"scale": 8, "downgrade": "unknown"}, "got downgrade 'unknown', scale 8"),
-        ({"scale": 2, "downgrade": "mild"}, "got downgrade 'mild', scale 2"),
-        ({"subset": "test"}, "subset must be 'train' or 'valid', got 'test'"),
-    ],
-)
-def test_div2k_refuses_tracks_it_does_not_have(tmp_path, arguments, sentence):
-    with pytest.raises(ValueError, match=sentence):
-        DIV2K(**arguments, images_dir=tmp_path)
-
-
-@pytest.fixture
-def archive_server(tmp_path):
-    """A web server with one archive of DIV2K: its address, and its size and checksum."""
-    picture = io.BytesIO()
-    Image.fromarray(np.full((24, 30, 3), 9, np.uint8)).save(picture, "PNG")
-    served = tmp_path / "served"
-    served.mkdir()
-    file = served / "DIV2K_valid_LR_bicubic_X4.zip"
-    with zipfile.ZipFile(file, "w") as archive:
-        archive.writestr("DIV2K_valid_LR_bicubic/X4/0801x4.png", picture.getvalue())
-
-    class Quiet(http.server.SimpleHTTPRequestHandler):
-        def log_message(self, *_):
-            pass
-
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=served))
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    url = f"http://127.0.0.1:{server.server_port}/"
-    info = tfds.download.checksums.UrlInfo(
-        size=file.stat().st_size,
-        checksum=hashlib.sha256(file.read_bytes()).hexdigest(),
-        filename=file.name,
-    )
-    yield url, {url + file.name: info}
-    server.shutdown()
-    server.server_close()
-
-
-def test_an_archive_is_fetched_once(archive_server, tmp_path):
-    url, infos = archive_server
-    images, said = tmp_path / "images", []
-    for _ in range(2):
-        fetch("DIV2K_valid_LR_bicubic/X4", images, url=url, url_infos=infos, report=said.append)
-    assert read(images / "DIV2K_valid_LR_bicubic" / "X4" / "0801x4.png").shape == (24, 30, 3)
-    assert said == [f"fetching {url}DIV2K_valid_LR_bicubic_X4.zip"]
-
-
-def test_a_wrong_checksum_or_a_missing_archive_is_said(archive_server, tmp_path):
-    url, infos = archive_server
-    wrong = {k: type(v)(v.size, "0" * 64, v.filename) for k, v in infos.items()}
-    with pytest.raises(OSError, match=r"(?s)could not fetch .*wrong checksum.*unpack it in"):
-        fetch("DIV2K_valid_LR_bicubic/X4", tmp_path / "a", url=url, url_infos=wrong, report=str)
-    absent = {f"{url}DIV2K_valid_HR.zip": next(iter(infos.values()))}
-    with pytest.raises(OSError, match=r"(?s)could not fetch .*DIV2K_valid_HR\.zip.*404"):
-        fetch("DIV2K_valid_HR", tmp_path / "b", url=url, url_infos=absent, report=str)
-    assert not (tmp_path / "a" / "DIV2K_valid_LR_bicubic").exists()
 
 
 # --- command line ------------------------------------------------------------------------------

@@ -1,60 +1,28 @@
 """Published weights fetched from a local server: whole, broken, resumed, changed, not there."""
 
 import hashlib
-import http.server
 import io
 import json
 import re
 import tarfile
-import threading
 
 import numpy as np
 import pytest
 
 from infer.__main__ import main
 from model import weight_file
+from tests.file_server import serving
 from weights import catalogue
 from weights.catalogue import CATALOGUE, Outside, Source, cached, get
 from weights.download import fetch
 from weights.load import load_model
 
 
-class Files(http.server.BaseHTTPRequestHandler):
-    """Serves `server.files` with ranges; `server.break_after` cuts the next answer short."""
-
-    def do_GET(self):  # noqa: N802 - the base class's name
-        self.server.requests.append(self.headers.get("Range"))
-        body = self.server.files.get(self.path)
-        if body is None:
-            self.send_error(404)
-            return
-        start = int(re.findall(r"\d+", self.headers.get("Range", "0"))[0])
-        if start and start >= len(body):
-            self.send_error(416)
-            return
-        self.send_response(206 if start and self.server.ranges else 200)
-        body = body[start if self.server.ranges else 0 :]
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        cut, self.server.break_after = self.server.break_after, None
-        self.wfile.write(body[:cut])
-
-    def log_message(self, *_):
-        """Keep quiet."""
-
-
 @pytest.fixture
 def server(tmp_path, monkeypatch):
     monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Files)
-    server.files, server.requests, server.break_after, server.ranges = {}, [], None, True
-    server.url = f"http://127.0.0.1:{server.server_address[1]}"
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield server
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with serving() as server:
+        yield server
 
 
 def offer(server, monkeypatch, *sources, name="test-x4"):
