@@ -1,81 +1,17 @@
-"""Degradations that make training inputs from clean pictures: sizes, noises, blurs, aliasing.
+"""Degradations that make training inputs from clean pictures: noises, blurs, aliasing, JPEG.
 
 What is drawn by chance takes a `numpy.random.Generator`; nothing is rounded or clipped before
-`to_uint8`. Scratches are in `data.scratches`. `imresize` is MATLAB's: every super-resolution
-benchmark was made with it, and any other bicubic costs decibels.
+`to_uint8`, except by `compress`, which passes a picture through a real encoder. Scratches are in
+`data.scratches`, resizing in `data.resize`, and chains of damage in `data.damage`.
 """
 
 import math
 
 import cv2
 import numpy as np
+from scipy.special import j1
 
-
-def imresize(picture, scale=None, size=None, *, antialias=True):
-    """Resize a picture exactly as MATLAB's ``imresize(…, "bicubic")`` does.
-
-    Args:
-        picture: (H, W) or (H, W, C). uint8 gives uint8 and, like MATLAB, is rounded between the
-            two passes; any other type is computed in and returned as float64, not clipped.
-        scale: Factor for both axes; the size becomes ``ceil(scale · size)``.
-        size: (height, width) to reach, in place of `scale`.
-        antialias: Widen the kernel when shrinking.
-
-    Returns:
-        The resized picture.
-
-    Raises:
-        ValueError: Not exactly one of `scale` and `size` is given, or one is not positive.
-
-    Reference: Keys, IEEE TASSP 29(6), 1981, for the kernel (a = -0.5); the conventions were
-    checked against MATLAB R2019b's answers.
-    """
-    if (scale is None) == (size is None):
-        raise ValueError("give exactly one of scale and size")
-    if min(size or (scale,)) <= 0:
-        raise ValueError(f"scale and size must be positive, got {scale or size}")
-    lengths = picture.shape[:2]
-    new_lengths = size or tuple(math.ceil(scale * n) for n in lengths)
-    scales = (scale, scale) if scale else tuple(o / n for o, n in zip(size, lengths, strict=True))
-    result = picture
-    for axis in sorted((0, 1), key=lambda axis: scales[axis]):  # stable: rows first when equal
-        result = _resize_axis(result, axis, new_lengths[axis], scales[axis], antialias)
-        if picture.dtype == np.uint8:
-            result = np.floor(np.clip(result, 0, 255) + 0.5).astype(np.uint8)
-    return result
-
-
-def _resize_axis(picture, axis, out_length, scale, antialias):
-    sources, weights = _contributions(picture.shape[axis], out_length, scale, antialias)
-    shape = [1] * picture.ndim
-    shape[axis] = out_length
-    result = 0.0
-    for tap in range(sources.shape[1]):  # one pass a tap: no (out, taps, …) array in memory
-        result = result + np.take(picture, sources[:, tap], axis) * weights[:, tap].reshape(shape)
-    return result
-
-
-def _contributions(in_length, out_length, scale, antialias):
-    """Source positions and weights, (out_length, taps) each, mirrored at the border."""
-    shrink = min(scale, 1.0) if antialias else 1.0
-    width = 4 / shrink
-    centres = np.arange(1, out_length + 1) / scale + 0.5 * (1 - 1 / scale)  # 1-based
-    first = np.floor(centres - width / 2)
-    positions = first[:, None] + np.arange(math.ceil(width) + 2)
-    weights = _cubic(shrink * (centres[:, None] - positions))
-    weights /= weights.sum(axis=1, keepdims=True)
-    mirror = np.concatenate([np.arange(in_length), np.arange(in_length)[::-1]])
-    sources = mirror[(positions.astype(int) - 1) % (2 * in_length)]
-    used = np.any(weights != 0, axis=0)
-    return sources[:, used], weights[:, used]
-
-
-def _cubic(x):
-    """Keys' cubic convolution kernel with a = -0.5."""
-    x = np.abs(x)
-    near = 1.5 * x**3 - 2.5 * x**2 + 1
-    far = -0.5 * x**3 + 2.5 * x**2 - 4 * x + 2
-    return np.where(x <= 1, near, np.where(x <= 2, far, 0.0))
+from data.resize import imresize as imresize  # what users find here with the other damage
 
 
 def gaussian_noise(picture, sigma, random):
@@ -100,6 +36,30 @@ def poisson_noise(picture, peak, random):
     return random.poisson(picture * (peak / 255.0)) * (255.0 / peak)
 
 
+def camera_noise(picture, read, shot, random, *, grey=False, smooth=False):
+    """Noise of a sensor, read noise and shot noise together.
+
+    Args:
+        picture: (H, W, C) in 0..255.
+        read: Standard deviation in black, in grey levels.
+        shot: What the variance grows by with each grey level.
+        random: `numpy.random.Generator`.
+        grey: The same noise in all channels.
+        smooth: Correlated between neighbours, as demosaicing leaves it; of the same variance.
+
+    Returns:
+        (H, W, C) float32, not clipped.
+    """
+    channels = 1 if grey else picture.shape[2]
+    noise = random.standard_normal((*picture.shape[:2], channels), np.float32)
+    if smooth:
+        kernel = gaussian_kernel(3, 0.6)
+        blurred = cv2.filter2D(noise, -1, kernel / np.sqrt((kernel**2).sum()))
+        noise = blurred.reshape(noise.shape)
+    picture = picture.astype(np.float32)
+    return picture + np.sqrt(read**2 + shot * np.maximum(picture, 0)) * noise
+
+
 def salt_and_pepper(picture, amount, random, *, salt_vs_pepper=0.5):
     """Replace values by 255 or 0, independently for each pixel and channel.
 
@@ -122,6 +82,62 @@ def gaussian_kernel(size, sigma):
     x = np.arange(size) - (size - 1) / 2
     kernel = np.exp(-(x**2 + x[:, None] ** 2) / (2 * sigma**2))
     return kernel / kernel.sum()
+
+
+def generalised_kernel(size, along_px, across_px, angle_deg, beta=1.0):
+    """A Gaussian of two widths with other tails: flatter for a `beta` above 1, longer below.
+
+    Args:
+        size: Odd side of the kernel.
+        along_px: Standard deviation along the direction where `beta` is 1.
+        across_px: Across it.
+        angle_deg: The direction, counter-clockwise from the right.
+        beta: Power of the squared distance.
+
+    Returns:
+        (size, size); its sum is 1.
+
+    Reference: arXiv:2107.10833, section 3.2, generalised Gaussian blur.
+    """
+    x = np.arange(size) - (size - 1) / 2
+    cos, sin = math.cos(math.radians(angle_deg)), math.sin(math.radians(angle_deg))
+    along, across = x * cos - x[:, None] * sin, x * sin + x[:, None] * cos
+    squared = (along / along_px) ** 2 + (across / across_px) ** 2
+    kernel = np.exp(-0.5 * squared**beta)
+    return kernel / kernel.sum()
+
+
+def sinc_kernel(size, cutoff):
+    """Ideal low-pass filter, which rings at edges.
+
+    Args:
+        size: Odd side of the kernel.
+        cutoff: First frequency that is cut off, in parts of the highest; 0..1.
+
+    Returns:
+        (size, size); its sum is 1.
+
+    Reference: arXiv:2107.10833, section 3.4, equation 6.
+    """
+    x = np.arange(size) - (size - 1) / 2
+    radius = np.maximum(np.hypot(x, x[:, None]), 1e-6) * math.pi * cutoff
+    kernel = j1(radius) / radius
+    return kernel / kernel.sum()
+
+
+def sharpen(picture, amount, sigma_px):
+    """Unsharp masking, with its halos: add what a Gaussian blur takes away.
+
+    Args:
+        picture: (H, W, C) in 0..255.
+        amount: How many times the difference is added.
+        sigma_px: Of the blur.
+
+    Returns:
+        (H, W, C) float32, not clipped.
+    """
+    picture = picture.astype(np.float32)
+    return picture + amount * (picture - cv2.GaussianBlur(picture, (0, 0), sigma_px))
 
 
 def motion_kernel(length_px, angle_deg):
@@ -209,4 +225,58 @@ def _nearest(picture, size):
 
 def to_uint8(picture):
     """Round and clip to uint8, as a file would hold it."""
-    return np.clip(np.rint(picture), 0, 255).astype(np.uint8)
+    return picture if picture.dtype == np.uint8 else np.clip(np.rint(picture), 0, 255).astype("u1")
+
+
+def compress(picture, quality, *, chroma="4:2:0", offset=(0, 0), webp=False):
+    """Pass a picture through a real encoder: JPEG or WebP.
+
+    Args:
+        picture: (H, W, 3), or grey (H, W) or (H, W, 1), uint8. A fourth channel is kept as it is.
+        quality: Whole number 1..100 of the encoder, libjpeg's for JPEG.
+        chroma: "4:2:0" halves the size of the colours, "4:4:4" does not. WebP always halves.
+        offset: Rows and columns that the block grid lies above and left of the picture's corner;
+            what lies beyond the border is mirrored.
+        webp: WebP in place of JPEG.
+
+    Returns:
+        uint8 of the shape of `picture`.
+
+    Raises:
+        ValueError: A quality or chroma that there is not, or not uint8.
+    """
+    if quality != int(quality) or not 1 <= quality <= 100:
+        raise ValueError(f"quality must be a whole number from 1 to 100, got {quality}")
+    if chroma not in _CHROMA:
+        raise ValueError(f"chroma must be one of {', '.join(_CHROMA)}, got {chroma!r}")
+    if picture.dtype != np.uint8:
+        raise ValueError(f"an encoder takes uint8, got {picture.dtype}")
+    if picture.ndim == 3 and picture.shape[2] in (2, 4):
+        colours, alpha = picture[..., :-1], picture[..., -1:]
+        colours = compress(colours, quality, chroma=chroma, offset=offset, webp=webp)
+        return np.concatenate([colours, alpha], axis=2)
+    top, left = offset
+    shifted = cv2.copyMakeBorder(picture, top, 0, left, 0, cv2.BORDER_REFLECT)
+    grey = shifted.ndim == 2
+    if not grey:
+        shifted = cv2.cvtColor(shifted, cv2.COLOR_RGB2BGR)
+    if webp:
+        ending, options = ".webp", [cv2.IMWRITE_WEBP_QUALITY, int(quality)]
+    else:
+        sampling = [cv2.IMWRITE_JPEG_SAMPLING_FACTOR, _CHROMA[chroma]]
+        ending, options = ".jpg", [cv2.IMWRITE_JPEG_QUALITY, int(quality), *sampling]
+    file = cv2.imencode(ending, shifted, options)[1]
+    decoded = cv2.imdecode(file, cv2.IMREAD_GRAYSCALE if grey else cv2.IMREAD_COLOR)
+    if not grey:
+        decoded = cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB)
+    return np.ascontiguousarray(decoded[top:, left:]).reshape(picture.shape)
+
+
+_CHROMA = {
+    "4:2:0": cv2.IMWRITE_JPEG_SAMPLING_FACTOR_420,
+    "4:4:4": cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444,
+}
+CHROMA = tuple(_CHROMA)
+"""Names of how JPEG keeps colours, see `compress`."""
+JPEG_GRID_PX = 16
+"""After so many pixels the block grid of a JPEG repeats, with halved colours."""

@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 
 from data.batches import numbered_batches, rows_of, step_generator
+from data.damage import MARGIN_PX, load_damage
 
 _ROTATIONS = (None, cv2.ROTATE_90_COUNTERCLOCKWISE, cv2.ROTATE_180, cv2.ROTATE_90_CLOCKWISE)
 
@@ -34,7 +35,14 @@ class PairSource(abc.ABC):
         return len(self.pairs)
 
     def dataset(
-        self, batch_size=16, repeat_count=None, random_transform=True, *, hr_crop_px=96, seed=0
+        self,
+        batch_size=16,
+        repeat_count=None,
+        random_transform=True,
+        *,
+        hr_crop_px=96,
+        seed=0,
+        damage=None,
     ):
         """Return batches ``(lr, hr)``: (B, h, w, 3) and (B, s·h, s·w, 3), uint8 RGB.
 
@@ -45,16 +53,20 @@ class PairSource(abc.ABC):
                 likely. False: whole pictures in order, which needs batch_size=1 where sizes differ.
             hr_crop_px: Side of the HR crop; a multiple of the scale.
             seed: Batches are a function of it and the step.
+            damage: "mild", "strong", a JSON file or a `data.damage.Damage`: what LR goes through.
+                None: LR as it is.
 
         Returns:
             A `SeekableDataset`.
 
         Raises:
-            ValueError: The crop is no multiple of the scale, or larger than every picture.
+            ValueError: The crop is no multiple of the scale, or larger than every picture; or
+                there is no such damage.
         """
+        damage = load_damage(damage)
         if random_transform:
-            return random_crops(self.pairs, batch_size, repeat_count, hr_crop_px, seed)
-        return whole_pictures(self.pairs, batch_size, repeat_count)
+            return random_crops(self.pairs, batch_size, repeat_count, hr_crop_px, seed, damage)
+        return whole_pictures(self.pairs, batch_size, repeat_count, seed, damage)
 
 
 class Pairs:
@@ -118,6 +130,25 @@ class Pairs:
         lr = self._lr.window(number, *window)
         return lr, self._hr.window(number, *(self.scale * n for n in window))
 
+    def wide_window(self, i, top, left, height, width, margin_px):
+        """A window with so many LR pixels around it, mirrored beyond the picture's border."""
+        rows, columns = self.lr_sizes[i].tolist()
+        first = max(top - margin_px, 0), max(left - margin_px, 0)
+        last = min(top + height + margin_px, rows), min(left + width + margin_px, columns)
+        parts = self.window(i, *first, last[0] - first[0], last[1] - first[1])
+        missing = (  # above, below, left, right
+            first[0] - top + margin_px,
+            top + height + margin_px - last[0],
+            first[1] - left + margin_px,
+            left + width + margin_px - last[1],
+        )
+        if not any(missing):
+            return parts
+        return [
+            cv2.copyMakeBorder(part, *(factor * n for n in missing), cv2.BORDER_REFLECT)
+            for part, factor in zip(parts, (1, self.scale), strict=True)
+        ]
+
 
 class CropSampler:
     """Batches of random windows by step number.
@@ -127,12 +158,13 @@ class CropSampler:
         batch_size: Windows a batch.
         hr_crop_px: Side of the HR window.
         seed: Key of the random stream, together with the step.
+        damage: `data.damage.Damage` of LR, or None.
     """
 
-    def __init__(self, pairs, batch_size, hr_crop_px, seed):
+    def __init__(self, pairs, batch_size, hr_crop_px, seed, damage=None):
         if hr_crop_px % pairs.scale:
             raise ValueError(f"hr_crop_px must be a multiple of {pairs.scale}, got {hr_crop_px}")
-        self.pairs, self.batch_size, self.seed = pairs, batch_size, seed
+        self.pairs, self.batch_size, self.seed, self.damage = pairs, batch_size, seed, damage
         self.lr_px, self.hr_px = hr_crop_px // pairs.scale, hr_crop_px
         self._positions = pairs.lr_sizes - self.lr_px + 1  # of the window's corner: rows, columns
         self._usable = np.flatnonzero((self._positions > 0).all(axis=1))
@@ -154,9 +186,24 @@ class CropSampler:
         lr = np.empty((len(rows), self.lr_px, self.lr_px, 3), np.uint8)
         hr = np.empty((len(rows), self.hr_px, self.hr_px, 3), np.uint8)
         for row, i in enumerate(rows):
-            small, large = self.pairs.window(pictures[i], *corners[i], self.lr_px, self.lr_px)
-            lr[row], hr[row] = dihedral(small, turns[i]), dihedral(large, turns[i])
+            window = (pictures[i], *corners[i], self.lr_px, self.lr_px)
+            if self.damage is None:
+                small, large = (dihedral(part, turns[i]) for part in self.pairs.window(*window))
+            else:
+                own = step_generator(self.seed, step, i + 1)  # 0 draws the places
+                small, large = self._damaged(window, turns[i], own)
+            lr[row], hr[row] = small, large
         return lr, hr
+
+    def _damaged(self, window, turn, random):
+        """Damage more than the window and cut: blocks and filters reach beyond its border."""
+        wide = self.pairs.wide_window(*window, MARGIN_PX)
+        small, large = (dihedral(part, turn) for part in wide)
+        small = self.damage(small, large, random)
+        return [
+            part[margin_px:-margin_px, margin_px:-margin_px]
+            for part, margin_px in ((small, MARGIN_PX), (large, MARGIN_PX * self.pairs.scale))
+        ]
 
 
 def dihedral(picture, turn):
@@ -166,9 +213,9 @@ def dihedral(picture, turn):
     return cv2.flip(picture, 1) if turn >= 4 else picture
 
 
-def random_crops(pairs, batch_size, repeat_count, hr_crop_px, seed):
+def random_crops(pairs, batch_size, repeat_count, hr_crop_px, seed, damage=None):
     """Batches of random windows as a `SeekableDataset`; see `PairSource.dataset`."""
-    sampler = CropSampler(pairs, batch_size, hr_crop_px, seed)
+    sampler = CropSampler(pairs, batch_size, hr_crop_px, seed, damage)
     shapes = [(batch_size, px, px, 3) for px in (sampler.lr_px, sampler.hr_px)]
     count = None if repeat_count is None else repeat_count * -(-len(pairs) // batch_size)
     facts = pairs.facts | {
@@ -177,34 +224,40 @@ def random_crops(pairs, batch_size, repeat_count, hr_crop_px, seed):
         "hr_crop_px": hr_crop_px,
         "seed": seed,
     }
+    facts |= {"damage": damage.facts} if damage else {}
     return numbered_batches(sampler.batch, shapes, batch_size, count=count, facts=facts)
 
 
-def whole_pictures(pairs, batch_size, repeat_count):
+def whole_pictures(pairs, batch_size, repeat_count, seed=0, damage=None):
     """Whole pictures in order as a `SeekableDataset`; see `PairSource.dataset`."""
 
     def batch(step, part=(0, 1)):
         numbers = range(len(pairs))[int(step) % batches * batch_size :][:batch_size]
         rows = rows_of(part, len(numbers))
-        lr, hr = zip(*(pairs[numbers[row]] for row in rows), strict=True)
+        lr, hr = zip(*(pair(numbers[row]) for row in rows), strict=True)
         if len({picture.shape for picture in lr}) > 1:
             raise ValueError("whole pictures differ in size: use batch_size=1")
         return np.stack(lr), np.stack(hr)
 
+    def pair(i):
+        lr, hr = pairs[i]
+        return (damage(lr, hr, step_generator(seed, i)) if damage else lr), hr
+
     batches = -(-len(pairs) // batch_size)
     count = None if repeat_count is None else repeat_count * batches
     facts = pairs.facts | {"random_transform": False, "batch_size": batch_size}
+    facts |= {"damage": damage.facts, "seed": seed} if damage else {}
     smallest = len(pairs) - (batches - 1) * batch_size
     return numbered_batches(batch, [(None, None, None, 3)] * 2, smallest, count=count, facts=facts)
 
 
-def contact_sheet(pairs, count=12, hr_crop_px=192, seed=0):
+def contact_sheet(pairs, count=12, hr_crop_px=192, seed=0, damage=None):
     """Picture of `count` random pairs, LR (enlarged, nearest) left of HR, four pairs a row.
 
     Returns:
         (H, W, 3) uint8.
     """
-    lr, hr = CropSampler(pairs, count, hr_crop_px, seed).batch(0)
+    lr, hr = CropSampler(pairs, count, hr_crop_px, seed, damage).batch(0)
     tiles = []
     for small, large in zip(lr, hr, strict=True):
         enlarged = cv2.resize(small, large.shape[1::-1], interpolation=cv2.INTER_NEAREST)

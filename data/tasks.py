@@ -51,6 +51,15 @@ def _scratch(picture, density, random):
     return paint(picture, valid_mask), valid_mask
 
 
+def _jpeg(picture, quality, random):
+    return degrade.compress(
+        picture,
+        round(quality),
+        chroma=random.choice(degrade.CHROMA),
+        offset=random.integers(degrade.JPEG_GRID_PX, size=2).tolist(),
+    )
+
+
 TASKS = {
     "gaussian-noise": Task(degrade.gaussian_noise, (5, 50), 25, "sigma in grey levels"),
     "salt-and-pepper": Task(degrade.salt_and_pepper, (0.01, 0.1), 0.05, "share of values"),
@@ -59,13 +68,14 @@ TASKS = {
     "gaussian-blur": Task(_gaussian_blur, (0.8, 3), 2, "sigma in px"),
     "aliasing": Task(lambda p, scale, _: degrade.alias(p, scale), (0.3, 0.5), 0.3, "share kept"),
     "inpainting": Task(_scratch, (2, 5), 3.5, "scratches on 128×128 px"),
+    "jpeg": Task(_jpeg, (30, 95), 40, "quality"),
 }
 
-TRAINING_MIX = dict(zip(TASKS, (400, 400, 400, 200, 200, 900, 500), strict=True))
-"""Clean pictures a task trains on by default."""
+TRAINING_MIX = dict(zip(TASKS, (400, 400, 400, 200, 200, 900, 500, 400), strict=True))
+"""Clean pictures a task trains on by default; the paper's numbers, and JPEG's."""
 
-VALIDATION_MIX = dict(zip(TASKS, (300, 300, 300, 200, 100, 300, 200), strict=True))
-"""Clean pictures a task is validated on by default."""
+VALIDATION_MIX = dict(zip(TASKS, (300, 300, 300, 200, 100, 300, 200, 300), strict=True))
+"""Clean pictures a task is validated on by default; the paper's numbers, and JPEG's."""
 
 
 TASK_SHAPES = [(None, None, None, channels) for channels in (3, 3, 1)]

@@ -61,9 +61,9 @@ def test_every_task_damages_the_picture_and_marks_it(task):
     assert_same([again], [(damaged, valid)])
 
 
-def test_the_papers_mix():
-    assert list(TRAINING_MIX.values()) == [400, 400, 400, 200, 200, 900, 500]
-    assert list(VALIDATION_MIX.values()) == [300, 300, 300, 200, 100, 300, 200]
+def test_the_papers_mix_and_jpeg():
+    assert list(TRAINING_MIX.values()) == [400, 400, 400, 200, 200, 900, 500, 400]
+    assert list(VALIDATION_MIX.values()) == [300, 300, 300, 200, 100, 300, 200, 300]
 
 
 def test_batches_are_a_function_of_seed_and_step(store):

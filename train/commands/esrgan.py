@@ -7,6 +7,7 @@ know the other rooms.
 from pathlib import Path
 
 from train.commands.options import (
+    add_damage_option,
     add_rate_options,
     add_run_options,
     add_seed_options,
@@ -46,6 +47,7 @@ def add_options(command, name):
     data.add_argument("--batch-size", type=int, default=16, help="pairs a step (default 16)")
     data.add_argument("--caches-dir", default=".caches", help="decoded pictures (default .caches)")
     data.add_argument("--strict", action="store_true", help="stop at an unreadable picture")
+    add_damage_option(data)
     command.set_defaults(lr=None, valid_lr=None)
     if name == "fusion-study":
         _add_network(command.add_argument_group("networks"))

@@ -11,6 +11,15 @@ def add_seed_options(group):
     )
 
 
+def add_damage_option(group):
+    """Add what LR pictures go through before a network sees them."""
+    group.add_argument(
+        "--damage",
+        metavar="mild|strong|FILE",
+        help="blur, noise, JPEG in LR, drawn for each crop: a preset, or a JSON file of its own",
+    )
+
+
 def add_run_options(command):
     """Add the options of every training run."""
     group = command.add_argument_group("run")

@@ -45,11 +45,15 @@ def train(options):
     with strategy.scope():
         trainer = _trainer(options, directory_of(options), strategy)
     train_ds = _source(options, options.hr, options.lr).dataset(
-        options.batch_size, hr_crop_px=options.hr_crop_px, seed=options.seed
+        options.batch_size,
+        hr_crop_px=options.hr_crop_px,
+        seed=options.seed,
+        damage=options.damage,
     )
     valid_ds = None
     if options.valid_hr:
-        valid_ds = _source(options, options.valid_hr, options.valid_lr).dataset(1, 1, False)
+        valid = _source(options, options.valid_hr, options.valid_lr)
+        valid_ds = valid.dataset(1, 1, False, damage=options.damage)
     trainer.train(train_ds, valid_ds, options.steps, options.evaluate_every)
     _write_weights(trainer, options)
 

@@ -1,6 +1,12 @@
 """The commands ``python -m train edsr|wdsr-a|wdsr-b|srgan-generator|srgan``: options, trainers."""
 
-from train.commands.options import add_rate_options, add_run_options, learning_rate, trainer_options
+from train.commands.options import (
+    add_damage_option,
+    add_rate_options,
+    add_run_options,
+    learning_rate,
+    trainer_options,
+)
 
 COMMANDS = {
     "edsr": "EDSR, pixel loss",
@@ -33,6 +39,7 @@ def _add_data_options(command):
     group.add_argument("--hr-crop-px", type=int, default=96, help="side of HR crops (default 96)")
     group.add_argument("--caches-dir", default=".caches", help="decoded pictures (default .caches)")
     group.add_argument("--strict", action="store_true", help="stop at an unreadable picture")
+    add_damage_option(group)
 
 
 def _add_length_options(command):

@@ -50,7 +50,8 @@ def study_fusion(options):
     from infer.faces import fuse
     from weights.load import load_face_features, load_model
 
-    crops = {"hr_crop_px": options.hr_crop_px, "seed": options.seed}
+    damage = {"damage": options.damage}
+    crops = {"hr_crop_px": options.hr_crop_px, "seed": options.seed} | damage
     general, faces = _source(options, options.hr, None), _faces(options, [options.face_hr])
     half = options.batch_size // 2
     train_sets = {
@@ -59,8 +60,8 @@ def study_fusion(options):
         "both": mixed(general.dataset(half, **crops), faces.dataset(half, **crops)),
     }
     test_sets = {
-        "general": _source(options, options.valid_hr, None).dataset(1, 1, False),
-        "faces": _source(options, options.valid_faces, None).dataset(1, 1, False),
+        "general": _source(options, options.valid_hr, None).dataset(1, 1, False, **damage),
+        "faces": _source(options, options.valid_faces, None).dataset(1, 1, False, **damage),
     }
     esrgan_commands.run_study(
         options,
