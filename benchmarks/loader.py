@@ -1,7 +1,7 @@
 """Patch pairs a second of the training pipeline.
 
-The set-up of the figure in README: twelve noise pictures of 2040×1356 px, scale 4, LR 24 px, batch
-16. On the same pictures the blog's loader gave 337 pairs a second on two cores.
+The set-up of the figure in docs/train.md: twelve noise pictures of 2040×1356 px, scale 4, LR 24
+px, batch 16. On the same pictures the blog's loader gave 337 pairs a second on two cores.
 
     python benchmarks/loader.py
 """

@@ -155,7 +155,7 @@ class MaskEmbedding(keras.layers.Layer):
 
     Takes features (B, H, W, C) and a mask (B, H, W, P) of the P pixels folded into each position,
     one in most networks; each has a vector of its own, 0 at first. Measured on scratches after
-    300 steps (README, "Restore"): worth 1.2 dB where damaged pixels are seen as 0, nothing where
+    300 steps (docs/restore.md): worth 1.2 dB where damaged pixels are seen as 0, nothing where
     `FillDamaged` has filled them.
     """
 

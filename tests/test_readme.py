@@ -1,7 +1,8 @@
-"""README's code runs, its commands parse, and its table is that of the weight files."""
+"""What the pages say is so: code runs, commands parse, places exist, scores are the files'."""
 
 import hashlib
 import importlib
+import json
 import re
 import shlex
 from pathlib import Path
@@ -13,18 +14,45 @@ from PIL import Image
 
 from model import weight_file
 from weights.load import DEFAULT, WEIGHTS_DIR, load_model, manifest
-from weights.tables import tables
+from weights.tables import refreshed, tables
 
-README = Path(__file__).parents[1] / "README.md"
-BLOCKS = dict(enumerate(re.findall(r"```(\w+)\n(.*?)```", README.read_text(), re.DOTALL)))
-PYTHON = [text for language, text in BLOCKS.values() if language == "python"]
-COMMANDS = [
-    line
-    for language, text in BLOCKS.values()
-    if language == "bash"
-    for line in text.replace("\\\n", " ").splitlines()
-    if "python -m" in line
-]
+ROOT = Path(__file__).parents[1]
+README = ROOT / "README.md"
+PAGES = [README, ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+SLOW_PAGES = {"docs/faces.md"}  # a detector and two networks
+
+
+def name_of(page):
+    return page.relative_to(ROOT).as_posix()
+
+
+def blocks(text, language):
+    return re.findall(rf"^```{language}\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+
+
+def text_of(page):
+    """A page, or the Markdown cells of a notebook."""
+    if page.suffix == ".md":
+        return page.read_text()
+    cells = json.loads(page.read_text())["cells"]
+    return "\n\n".join("".join(c["source"]) for c in cells if c["cell_type"] == "markdown")
+
+
+def _python_blocks():
+    for page in PAGES:
+        for number, code in enumerate(blocks(text_of(page), "python")):
+            marks = [pytest.mark.slow] if name_of(page) in SLOW_PAGES else []
+            yield pytest.param(code, id=f"{name_of(page)}-{number}", marks=marks)
+
+
+def _commands():
+    for page in [*PAGES, ROOT / "weights" / "README.md", *NOTEBOOKS]:
+        for block in blocks(text_of(page), "bash"):
+            for line in block.replace("\\\n", " ").splitlines():
+                _, found, command = line.partition("python -m ")
+                if found:
+                    yield pytest.param(line, id=f"{name_of(page)}-{command}")
 
 
 def save(path, pixels):
@@ -45,24 +73,60 @@ def in_folder(tmp_path, monkeypatch):
         save(f".div2k/images/DIV2K_{subset}_LR_bicubic/X4/{name}x4.png", hr[::4, ::4])
 
 
-@pytest.mark.parametrize("number", range(len(PYTHON)))
-def test_python_blocks_run(in_folder, number):
+@pytest.mark.parametrize("code", [*_python_blocks()])
+def test_python_blocks_run(in_folder, code):
     small = {
         "steps=300000, evaluate_every=1000": "steps=1",
         "num_res_blocks=16": "num_res_blocks=1",
     }
-    code = PYTHON[number]
     for paper, ours in small.items():
         code = code.replace(paper, ours)
-    exec(compile(code, f"README block {number}", "exec"), {})
+    exec(compile(code, "block", "exec"), {})
     matplotlib.pyplot.close("all")
 
 
-@pytest.mark.parametrize("line", COMMANDS)
+@pytest.mark.parametrize("line", [*_commands()])
 def test_commands_parse(line):
     words = shlex.split(line, comments=True)
-    room = words[words.index("-m") + 1]
-    importlib.import_module(f"{room}.__main__").parser().parse_args(words[words.index("-m") + 2 :])
+    words = words[words.index("-m") + 1 :]
+    if words[0] in ("data", "infer", "train"):
+        importlib.import_module(f"{words[0]}.__main__").parser().parse_args(words[1:])
+    else:
+        assert words[0] in ("pip", "pytest", "venv")
+
+
+def test_readme_fits_on_a_page_and_is_in_order():
+    text = README.read_text()
+    assert len(text.splitlines()) <= 130
+    parts = ["![", "## Install", "make demo", "## Use", "infer upscale", "infer restore"]
+    parts += ["infer faces", "import resolve_single", "## Which network", "## Train"]
+    parts += ["import EdsrTrainer", "## Notebooks", "## Limits", "## Licence", "keras-vggface"]
+    places = [text.index(part) for part in parts]
+    assert places == sorted(places)
+    assert all(name_of(notebook) in text for notebook in NOTEBOOKS)
+
+
+@pytest.mark.parametrize("page", [*PAGES, *NOTEBOOKS, ROOT / "weights" / "README.md"], ids=name_of)
+def test_places_that_are_named_exist(page):
+    text = text_of(page)
+    links = re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", text)
+    assert [x for x in links if "://" not in x and not (page.parent / x).exists()] == []
+    rooms = "data|infer|model|train|weights|tests|benchmarks|docs|notebooks"
+    files = re.findall(rf"`((?:{rooms})/[\w./-]*\.(?:py|md|json|ipynb))", text)
+    assert [x for x in files if not (ROOT / x).exists()] == []
+    names = re.findall(r"`((?:data|infer|model|train|weights)(?:\.\w+)+)`", text)
+    assert [x for x in names if not importable(x)] == []
+
+
+def importable(name):
+    """Whether a dotted name is a module, or in one."""
+    module, _, attribute = name.rpartition(".")
+    try:
+        return hasattr(importlib.import_module(module), attribute) or bool(
+            importlib.import_module(name)
+        )
+    except ImportError:
+        return False
 
 
 def test_manifest_and_tables_say_what_the_files_say():
@@ -80,8 +144,16 @@ def test_manifest_and_tables_say_what_the_files_say():
             own = {"faces_valid"} if "-faces" in name else {"Set5", "Set14", "B100"}
             assert own <= fact["scores"].keys()
         assert f"### {name}\n" in (WEIGHTS_DIR / "README.md").read_text()
-    for readme in (README, WEIGHTS_DIR / "README.md"):
-        assert tables(facts) in readme.read_text()
+    assert tables(facts) in (ROOT / "docs" / "models.md").read_text()
+
+
+def test_readme_has_every_network_with_its_score():
+    text = README.read_text()
+    assert text == refreshed(text, manifest())
+    changed = json.loads(re.sub(r"(_db|lpips)\": \d+", r'\1": 7', json.dumps(manifest())))
+    before, after = (page.splitlines() for page in (text, refreshed(text, changed)))
+    rows = [a for a, b in zip(before, after, strict=True) if a != b]
+    assert {row.split("`")[1] for row in rows} == set(manifest())
 
 
 RESTORING = [name for name, fact in manifest().items() if fact["builder"] == "restormer"]
@@ -93,6 +165,12 @@ DAMAGE = {
     "antialias": "aliasing",
     "inpaint": "inpainting",
 }
+
+
+def quick_if(quick, names):
+    """The names as parameters; all but one are slow."""
+    for name in sorted(names):
+        yield pytest.param(name, marks=[] if name == quick else pytest.mark.slow)
 
 
 @pytest.fixture(scope="module")
@@ -115,7 +193,7 @@ def enlarged(name, hr):
     return hr, lr, resolve_single(model, lr).numpy()
 
 
-@pytest.mark.parametrize("name", [name for name in ENLARGING if name not in PERCEPTUAL])
+@pytest.mark.parametrize("name", [*quick_if(DEFAULT, set(ENLARGING) - set(PERCEPTUAL))])
 def test_bundled_networks_beat_bicubic_on_a_photograph(cat, name):
     from data.degrade import imresize
     from model.metrics import psnr
@@ -125,7 +203,7 @@ def test_bundled_networks_beat_bicubic_on_a_photograph(cat, name):
     assert psnr(hr[None], sr[None])[0] > psnr(hr[None], bicubic[None])[0] + 0.3
 
 
-@pytest.mark.parametrize("name", PERCEPTUAL)
+@pytest.mark.parametrize("name", [*quick_if(f"{DEFAULT}-gan", PERCEPTUAL)])
 def test_perceptual_networks_are_nearer_by_lpips_and_keep_to_the_picture(cat, name):
     from data.degrade import imresize
 
@@ -136,6 +214,7 @@ def test_perceptual_networks_are_nearer_by_lpips_and_keep_to_the_picture(cat, na
     assert np.abs(imresize(sr, 1 / 4).astype(float) - lr).mean() < 3
 
 
+@pytest.mark.slow
 def test_bundled_networks_restore_a_photograph(cat):
     from data.tasks import TASKS, damage
     from model.metrics import psnr

@@ -1,7 +1,7 @@
 """Find and load networks: by name from `weights/`, or from any weight file.
 
-`weights/manifest.json` lists what is bundled. It and the table in ``weights/README.md`` are made
-from what each file says of itself, so that the three cannot disagree.
+`weights/manifest.json` lists what is bundled. It and the tables in ``docs/models.md`` are made from
+what each file says of itself, so that the three cannot disagree.
 """
 
 import json

@@ -3,12 +3,14 @@
 import hashlib
 import inspect
 import json
+import re
 
 from model import weight_file
 from model.restormer import restormer
 from weights.load import _ENDING, WEIGHTS_DIR, _find
 
 _TABLE_START, _TABLE_END = "<!-- table: python -m infer weights --rebuild -->", "<!-- /table -->"
+_ROW = re.compile(r"(\| `([\w-]+)` \| )[\d.]+( dB|)( | LPIPS )(on ([\w-]+)(, [^|]+?|) \|)")
 _FACTS = ["name", "network", "parameters", "MB"]
 _RESTORER = "restormer"
 _ENLARGED = (
@@ -110,8 +112,27 @@ def _stem(file):
     return file.name.removesuffix(_ENDING)
 
 
+def refreshed(page, manifest):
+    """Return a page with the scores of `manifest` in its rows on networks.
+
+    Such a row has the cells ``| `NAME` | 1.23 dB on DATA_SET |``, with luma's PSNR, or
+    ``1.23 dB on DATA_SET, TASK`` with that of RGB, or ``0.123 LPIPS on DATA_SET``.
+    """
+
+    def with_score(row):
+        start, name, db, unit, end, data_set, task = row.groups()
+        if task:
+            scores = manifest[name]["restoration"][data_set][task[2:]]["network"]
+            return f"{start}{scores['psnr_rgb_db']:.2f}{db}{unit}{end}"
+        scores = manifest[name]["scores"][data_set]
+        score = f"{scores['psnr_y_db']:.2f}" if db else f"{scores['lpips']:.3f}"
+        return f"{start}{score}{db}{unit}{end}"
+
+    return _ROW.sub(with_score, page)
+
+
 def rebuild(directory=WEIGHTS_DIR):
-    """Write manifest.json and the tables of both READMEs anew from the files in a folder."""
+    """Write manifest.json, and the scores in README.md and docs/models.md, anew from the files."""
     facts = {}
     for file in sorted(directory.glob("*" + _ENDING), key=_stem):
         sha256 = hashlib.sha256(file.read_bytes()).hexdigest()
@@ -119,7 +140,8 @@ def rebuild(directory=WEIGHTS_DIR):
         own = {"file": file.name, "bytes": file.stat().st_size, "sha256": sha256}
         facts[name] = own | weight_file.read_note(file)
     (directory / "manifest.json").write_text(json.dumps(facts, indent=1) + "\n")
-    for readme in (directory / "README.md", directory.parent / "README.md"):
-        before, rest = readme.read_text().split(_TABLE_START)
-        after = rest.split(_TABLE_END)[1]
-        readme.write_text(f"{before}{_TABLE_START}\n{tables(facts)}\n{_TABLE_END}{after}")
+    readme, models = directory.parent / "README.md", directory.parent / "docs" / "models.md"
+    readme.write_text(refreshed(readme.read_text(), facts))
+    before, rest = models.read_text().split(_TABLE_START)
+    after = rest.split(_TABLE_END)[1]
+    models.write_text(f"{before}{_TABLE_START}\n{tables(facts)}\n{_TABLE_END}{after}")

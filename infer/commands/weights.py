@@ -17,7 +17,9 @@ def add_weights(command):
     )
     command.add_argument("names", nargs="*", metavar="NAME", help="get: outside weights to fetch")
     command.add_argument(
-        "--rebuild", action="store_true", help="write manifest and README table anew from the files"
+        "--rebuild",
+        action="store_true",
+        help="for developers: write the manifest and the tables of docs/models.md from the files",
     )
     _add_allow_nan(command)
 

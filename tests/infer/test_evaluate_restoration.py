@@ -108,9 +108,11 @@ def test_records_make_two_tables(polyu, network, monkeypatch):
     Path("weights").mkdir()
     Path("weights/small.weights.h5").write_bytes(network.read_bytes())
     edsr(2, 4, 1).save_weights("weights/edsr.weights.h5")
-    markers = f"before\n{weights._TABLE_START}\nold\n{weights._TABLE_END}\nafter\n"
-    for readme in ("README.md", "weights/README.md"):
-        Path(readme).write_text(markers)
+    start = "<!-- table: python -m infer weights --rebuild -->"
+    markers = f"before\n{start}\nold\n<!-- /table -->\nafter\n"
+    Path("docs").mkdir()
+    Path("docs/models.md").write_text(markers)
+    Path("README.md").write_text("| any | `edsr` | 9.99 dB on Set5 | it has 9.99 dB |\n")
     monkeypatch.setattr(weights, "WEIGHTS_DIR", Path("weights"))
     file = "weights/small.weights.h5"
     for arguments in (
@@ -124,8 +126,8 @@ def test_records_make_two_tables(polyu, network, monkeypatch):
     facts = weights.manifest()
     assert set(facts["small"]["restoration"]["Two"]) == {"gaussian-noise 25", "gaussian-noise 7.5"}
     assert set(facts["small"]["restoration"]["PolyU"]) == {"real pairs of polyu"}
-    for readme in ("README.md", "weights/README.md"):
-        assert Path(readme).read_text() == markers.replace("old", tables(facts))
+    assert Path("docs/models.md").read_text() == markers.replace("old", tables(facts))
+    assert Path("README.md").read_text() == "| any | `edsr` | 1.23 dB on Set5 | it has 9.99 dB |\n"
     enlarged, restored = (text.splitlines() for text in tables(facts).split("\n\n")[1::2])
     assert enlarged[0] == "| name | network | parameters | MB | Set5 |"
     assert enlarged[2].startswith("| edsr | edsr(") and enlarged[2].endswith(" | 1.23 / 0.5000 |")
