@@ -1,5 +1,5 @@
 """Command line: ``python -m data div2k|folder …`` fetches, decodes and shows training pictures;
-``python -m data preview|degrade …`` damages clean ones for restoration.
+``python -m data preview|degrade …`` damages clean ones.
 """
 
 import argparse
@@ -47,6 +47,7 @@ def _add_restoration(commands):
     preview.add_argument("-o", "--sheet", required=True, metavar="PNG", help="sheet to write")
     preview.add_argument("--count", type=int, default=6, help="crops (default 6)")
     preview.add_argument("--crop-px", type=int, default=160, help="their side (default 160)")
+    preview.add_argument("--scale", type=int, default=4, help="HR over LR of --damage (default 4)")
     preview.add_argument("--caches-dir", default=".caches", help="where decoded pictures are kept")
     preview.set_defaults(run=_preview)
 
@@ -66,8 +67,15 @@ def _add_restoration(commands):
     degrade.add_argument("--count", type=int, default=100, help="of its pictures (default 100)")
     degrade.set_defaults(run=_degrade)
 
+    kind = preview.add_mutually_exclusive_group(required=True)
+    kind.add_argument("--task", help="kind of damage to restore; a wrong one lists them")
+    kind.add_argument(
+        "--damage",
+        metavar="mild|strong|FILE",
+        help="damage of LR for super-resolution: a preset, or a JSON file; clean: none",
+    )
+    degrade.add_argument("--task", required=True, help="a wrong one lists them")
     for command in (preview, degrade):
-        command.add_argument("--task", required=True, help="a wrong one lists them")
         command.add_argument("--in", dest="in_dir", required=True, metavar="DIR", help="clean ones")
         command.add_argument("--seed", type=int, default=0, help="the same makes the same damage")
 
@@ -92,19 +100,42 @@ def _decode(options):
 
 
 def _preview(options):
-    from PIL import Image
+    if options.task:
+        sheet, what = _task_sheet(options)
+    else:
+        sheet, what = _damage_sheet(options)
+    _save_sheet(sheet, options.sheet)
+    print(f"wrote {options.sheet}: {what}")
 
+
+def _task_sheet(options):
     from data.tasks import clean_store, find_task, preview_sheet
 
     task = find_task(options.task)
     store = clean_store([options.in_dir], options.caches_dir)
     sheet = preview_sheet(options.task, store, options.count, options.crop_px, options.seed)
-    Path(options.sheet).parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(sheet).save(options.sheet)
     low, high = task.strengths
-    print(
-        f"wrote {options.sheet}: damaged, clean, mask (white = real); {task.unit} {low} to {high}"
-    )
+    return sheet, f"damaged, clean, mask (white = real); {task.unit} {low} to {high}"
+
+
+def _damage_sheet(options):
+    from data import ImageFolder
+    from data.damage import load_damage
+    from data.pairs import contact_sheet
+
+    damage = None if options.damage == "clean" else load_damage(options.damage)
+    pairs = ImageFolder(options.in_dir, None, options.scale, caches_dir=options.caches_dir).pairs
+    crop_px = min(options.crop_px, options.scale * int(pairs.lr_sizes.min(axis=1).max()))
+    crop_px -= crop_px % options.scale
+    sheet = contact_sheet(pairs, options.count, crop_px, options.seed, damage)
+    return sheet, f"LR (enlarged {options.scale} times), HR; damage: {options.damage}"
+
+
+def _save_sheet(sheet, path):
+    from PIL import Image
+
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(sheet).save(path)
 
 
 def _degrade(options):
@@ -141,13 +172,9 @@ def _source(options):
 
 
 def _write_sheet(pairs, options):
-    from PIL import Image
-
     from data.pairs import contact_sheet
 
-    sheet = contact_sheet(pairs, hr_crop_px=options.hr_crop_px)
-    Path(options.sheet).parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(sheet).save(options.sheet)
+    _save_sheet(contact_sheet(pairs, hr_crop_px=options.hr_crop_px), options.sheet)
     print(f"wrote {options.sheet}")
 
 

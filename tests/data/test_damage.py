@@ -11,6 +11,7 @@ from PIL import Image
 from skimage.registration import phase_cross_correlation
 
 from data import ImageFolder
+from data.__main__ import main
 from data.damage import PRESETS, Damage, load_damage
 from data.degrade import (
     alias,
@@ -250,3 +251,20 @@ def test_refuses_files_with_unknown_names_and_ranges(tmp_path, content, sentence
 def test_refuses_an_unknown_preset(folder):
     with pytest.raises(ValueError, match="damage must be mild, strong or a JSON file, got 'milt'"):
         folder(4).dataset(1, damage="milt")
+
+
+@pytest.mark.parametrize("damage", ["strong", "clean"])
+def test_preview_shows_lr_beside_hr(hr_dir, tmp_path, capsys, damage):
+    sheet = tmp_path / "sheets" / "sheet.png"
+    arguments = f"preview --in {hr_dir} -o {sheet} --caches-dir {tmp_path} --scale 2 --crop-px 31"
+    assert main([*arguments.split(), "--count", "2", "--damage", damage]) == 0
+    assert np.asarray(Image.open(sheet)).shape == (30 + 8, 4 * (2 * 30 + 8), 3)
+    assert "LR (enlarged 2 times), HR" in capsys.readouterr().out
+
+
+def test_preview_refuses_an_unknown_damage(hr_dir, tmp_path, capsys):
+    arguments = f"preview --in {hr_dir} -o {tmp_path}/s.png --caches-dir {tmp_path} --damage milt"
+    assert main(arguments.split()) == 2
+    assert capsys.readouterr().err == (
+        "error: damage must be mild, strong or a JSON file, got 'milt'\n"
+    )
