@@ -24,7 +24,8 @@ from PIL import Image
 
 from data import store as store_module
 from data.pictures.folder import read_picture
-from data.store import _DONE, _INDEX, PictureStore
+from data.store import PictureStore
+from data.store_writer import DONE, INDEX
 
 SIZES = ((184, 184, 1), (1356, 2040, 20))
 """Height and width of pictures, and what share of the windows is read from them."""
@@ -55,14 +56,19 @@ def main():
 
 def make_sparse(store, count, height, width):
     """Write a finished store of `count` black pictures that takes no room."""
-    index = np.zeros(count, _INDEX)
-    index["height"], index["width"], index["state"] = height, width, _DONE
+    index = np.zeros(count, INDEX)
+    index["height"], index["width"], index["state"] = height, width, DONE
     index["offset"] = np.arange(count, dtype=np.int64) * 3 * height * width
     store.mkdir()
     np.save(store / "index.npy", index)
     with (store / "pixels.u8").open("wb") as pixels:
         pixels.truncate(count * 3 * height * width)
-    facts = {"digest": "0" * 64, "pictures": count, "bytes": count * 3 * height * width}
+    facts = {
+        "digest": "0" * 64,
+        "pictures": count,
+        "left_out": 0,
+        "bytes": count * 3 * height * width,
+    }
     (store / "store.json").write_text(json.dumps(facts))
 
 

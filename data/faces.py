@@ -4,18 +4,15 @@ Each picture is cut to its face and made as small as faces in group photographs 
 as HR. A detector finds the face once, when the store is built.
 """
 
-import functools
-import hashlib
-import threading
 from pathlib import Path
 
 import tensorflow as tf
 
-from data.batches import SeekableDataset, step_generator
-from data.degrade import imresize
+from data.batches import SeekableDataset
+from data.face_source import faces_source
 from data.pairs import PairSource
-from data.pictures.folder import Paths, picture_files, read_picture
-from data.sources import Source, files_source, shrunk_source
+from data.pictures.folder import picture_files
+from data.sources import shrunk_source
 from data.store import open_store
 
 LAYOUTS = ("images1024x1024", "thumbnails128x128")
@@ -26,9 +23,6 @@ SPLIT = {"train": 68_779, "valid": 1_200}
 
 PX = (80, 148)
 """Shorter side of an HR picture, from and to."""
-
-_LEAST_CONFIDENCE = 0.9
-_PADDING = 0.3  # of a found box's sides, as where the network is used: infer/detect.py
 
 
 class FFHQ(PairSource):
@@ -81,13 +75,14 @@ class FFHQ(PairSource):
             raise ValueError(f"copies must be at least 1, got {copies}")
         self.scale, self.report = scale, report
         files = _of_subset(_all_files(Path(images_dir)), subset)
-        self._source = _faces_source(files, detector, px, copies, seed)
+        self._faces = files, detector, px, copies, seed
         self._caches_dir, self._name = caches_dir, f"{Path(images_dir).name}-faces-{subset}"
         self._options = {"workers": workers, "strict": strict, "report": report}
 
     def stores(self):
         """Return the LR and the HR store, building them when first asked for."""
-        hr = open_store(self._caches_dir, self._name, self._source, **self._options)
+        faces = faces_source(*self._faces)
+        hr = open_store(self._caches_dir, self._name, faces, **self._options)
         source, lr_name = shrunk_source(hr, self.scale), f"{self._name}-x{self.scale}"
         return open_store(self._caches_dir, lr_name, source, **self._options), hr
 
@@ -120,51 +115,6 @@ def _of_subset(files, subset):
     if not count:
         raise ValueError(f"{len(files)} pictures are too few to split; use subset='all'")
     return files[:count] if subset == "train" else files[len(files) - count :]
-
-
-def _faces_source(files, detector, px, copies, seed):
-    """Make a `Source` of faces cut from pictures and shrunk."""
-    lock = threading.Lock()
-
-    @functools.cache
-    def found(number):
-        """Top, bottom, left and right of the face of a file."""
-        picture = read_picture(files[number])
-        if detector is None:
-            return 0, picture.shape[0], 0, picture.shape[1]
-        with lock:
-            return _face(detector(picture), *picture.shape[:2])
-
-    def size(i):
-        top, bottom, left, right = found(i % len(files))
-        height, width = bottom - top, right - left
-        shorter = min(int(step_generator(seed, 0, i).integers(px[0], px[1] + 1)), height, width)
-        return tuple(round(n * shorter / min(height, width)) for n in (height, width))
-
-    def read(i):
-        top, bottom, left, right = found(i % len(files))
-        face = read_picture(files[i % len(files)])[top:bottom, left:right]
-        return face if face.shape[:2] == size(i) else imresize(face, size=size(i))
-
-    name = getattr(detector, "__name__", type(detector).__name__)
-    facts = f"{files_source(files).digest} {name} {px} {copies} {seed} {_PADDING}"
-    return Source(
-        names=Paths(list(files) * copies),
-        digest=hashlib.sha256(facts.encode()).hexdigest(),
-        size=size,
-        read=read,
-    )
-
-
-def _face(boxes, height, width):
-    """Top, bottom, left and right of the largest likely face, padded and clipped."""
-    likely = [box for box in boxes if box.confidence >= _LEAST_CONFIDENCE]
-    if not likely:
-        raise ValueError("no face was found in it")
-    box = max(likely, key=lambda box: box.width * box.height)
-    grown = box.padded(_PADDING, height, width)
-    bottom, right = round(grown.top + grown.height), round(grown.left + grown.width)
-    return round(grown.top), bottom, round(grown.left), right
 
 
 def mixed(*datasets):

@@ -11,6 +11,9 @@ import numpy as np
 from data.degrade import imresize
 from data.pictures.folder import _picture_size, read_picture
 
+_VERSION = 2
+"""Of how files become pixels: another makes new stores of the same files."""
+
 
 @dataclass(frozen=True)
 class Source:
@@ -18,7 +21,7 @@ class Source:
 
     Attributes:
         names: One name a picture.
-        digest: Hexadecimal digest of what the pictures are.
+        digest: Hexadecimal digest of everything that decides what the pictures are.
         size: Number to (height, width), without decoding if possible.
         read: Number to (H, W, 3) uint8 RGB. Both raise `OSError` or `ValueError` if unreadable.
     """
@@ -30,19 +33,37 @@ class Source:
 
 
 def files_source(files):
-    """Make a `Source` of picture files, a sequence of paths."""
-    digest, between = hashlib.sha256(), b""
-    for file in files:
-        facts = os.stat(file)
-        line = f" {facts.st_size} {facts.st_mtime_ns}".encode()
-        digest.update(between + os.fsencode(file.name) + line)
-        between = b"\n"
+    """Make a `Source` of picture files, a sequence of paths; missing ones are unreadable."""
+
+    def regular(i):
+        """The path, if it is a file: opening a pipe would wait for ever."""
+        if files[i].exists() and not files[i].is_file():
+            raise OSError("not a file")
+        return files[i]
+
     return Source(
         names=files,
-        digest=digest.hexdigest(),
-        size=lambda i: _picture_size(files[i]),
-        read=lambda i: read_picture(files[i]),
+        digest=_digest_of_files(files),
+        size=lambda i: _picture_size(regular(i)),
+        read=lambda i: read_picture(regular(i)),
     )
+
+
+def _digest_of_files(files):
+    """Digest of paths, sizes and times.
+
+    The time of the last change of the file's entry is among them, because an archive sets that of
+    its content: the files of two archives, unpacked to one place, may differ in nothing else.
+    """
+    digest = hashlib.sha256(f"version {_VERSION}".encode())
+    for file in files:
+        try:
+            facts = os.stat(file)
+            line = f"{facts.st_size} {facts.st_mtime_ns} {facts.st_ctime_ns}"
+        except OSError:
+            line = "missing"
+        digest.update(f"\n{line} ".encode() + os.fsencode(os.path.abspath(file)))
+    return digest.hexdigest()
 
 
 def shrunk_source(hr_store, scale):

@@ -1,5 +1,7 @@
 """FFHQ's layouts, splits, sizes and face boxes; what is left out."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -106,6 +108,48 @@ def test_splits():
         assert _of_subset(files, "all") == files
 
 
+def upper_half(share):
+    """A detector that takes the upper part of every picture for a face."""
+    return lambda picture: [Detection(0, 0, picture.shape[1], share * picture.shape[0])]
+
+
+class Part:
+    """The same as an object."""
+
+    def __init__(self, share):
+        self.share = share
+
+    def __call__(self, picture):
+        return upper_half(self.share)(picture)
+
+
+@pytest.mark.parametrize("kind", [upper_half, Part, lambda share: partial(lookup, share=share)])
+def test_another_detector_makes_another_store(folder, kind):
+    heights = [faces(folder, detector=kind(share)).pairs.lr_sizes[:, 0] for share in (0.3, 0.9)]
+    assert (heights[0] < heights[1]).any()
+    again = faces(folder, detector=kind(0.3))
+    np.testing.assert_array_equal(again.pairs.lr_sizes[:, 0], heights[0])
+    assert len(list((folder.parent / "caches").glob("*-faces-all-x4-*"))) == 2
+
+
+def lookup(picture, share):
+    return upper_half(share)(picture)
+
+
+def test_detectors_that_differ_in_few_pictures_make_other_stores(folder):
+    """Their settings tell them apart where the pictures looked into first do not."""
+
+    def rare(picture, *, least):
+        height, width = picture.shape[:2]
+        return [Detection(0, 0, width, height / 2 if height in least else height)]
+
+    pairs = [
+        faces(folder, detector=partial(rare, least=least), px=(150, 150)).pairs
+        for least in ((), (211,))
+    ]
+    assert (pairs[0].lr_sizes != pairs[1].lr_sizes).any()
+
+
 def test_pictures_without_a_face_are_left_out_and_said(folder):
     said = []
 
@@ -119,6 +163,7 @@ def test_pictures_without_a_face_are_left_out_and_said(folder):
         faces(folder, detector=only_large, strict=True, seed=5).stores()
 
 
+@pytest.mark.slow
 def test_with_mtcnn(shared, tmp_path):
     source = faces(shared / "data" / "faces", detector=Mtcnn(), caches_dir=tmp_path)
     pairs = source.pairs

@@ -1,14 +1,15 @@
 """Stores of decoded pictures: built in parallel, continued, small in memory."""
 
-import errno
-import fcntl
 import os
+import resource
+import shutil
 import threading
 import tracemalloc
 
 import numpy as np
 import psutil
 import pytest
+from filelock import FileLock
 from PIL import Image
 
 from data import ImageFolder
@@ -85,11 +86,45 @@ def test_unreadable_pictures_are_named_and_left_out(hr_dir, tmp_path):
     assert len({lr.shape for lr, _ in folder.pairs}) == 3
 
 
-def test_strict_stops_at_an_unreadable_picture(hr_dir, tmp_path):
+@pytest.mark.parametrize("finished", [False, True])
+def test_strict_stops_at_an_unreadable_picture(hr_dir, tmp_path, finished):
     (hr_dir / "empty.jpg").write_bytes(b"")
-    folder = ImageFolder(hr_dir, scale=4, caches_dir=tmp_path / "caches", strict=True)
+    caches = tmp_path / "caches"
+    if finished:
+        assert len(ImageFolder(hr_dir, scale=4, caches_dir=caches, report=str)) == 3
+    folder = ImageFolder(hr_dir, scale=4, caches_dir=caches, strict=True, report=str)
     with pytest.raises(ValueError, match=r"unreadable picture .*empty\.jpg"):
         folder.dataset(2)
+
+
+def test_a_finished_store_tells_what_it_lacks(hr_dir, tmp_path):
+    (hr_dir / "empty.jpg").write_bytes(b"")
+    said = []
+    for _ in range(2):
+        said.append([])
+        open_store(tmp_path, "hr", files_source(picture_files(hr_dir)), report=said[-1].append)
+    assert said[0] == said[1] and len(said[0]) == 2
+    assert "left out: unreadable picture" in said[0][0] and "empty.jpg" in said[0][0]
+    assert "1 of 4 pictures were left out of hr-" in said[0][1]
+
+
+def test_links_to_nowhere_pipes_and_folders_are_left_out(hr_dir, tmp_path):
+    (hr_dir / "link.png").symlink_to("/nowhere.png")
+    os.mkfifo(hr_dir / "pipe.png")
+    (hr_dir / "folder.png").mkdir()
+    said = []
+    folder = ImageFolder(hr_dir, scale=4, caches_dir=tmp_path / "caches", report=said.append)
+    assert len(folder) == 3
+    for name in ("link.png", "pipe.png", "folder.png"):
+        assert any(f"left out: unreadable picture {hr_dir / name}: " in line for line in said)
+
+
+def test_names_that_are_not_utf8_can_be_printed(hr_dir, tmp_path):
+    (hr_dir / os.fsdecode(b"caf\xe9.png")).write_bytes(b"x")
+    said = []
+    open_store(tmp_path, "hr", files_source(picture_files(hr_dir)), report=said.append)
+    assert said and all(line.encode() for line in said)
+    assert r"caf\xe9.png" in said[0]
 
 
 def test_an_interrupted_store_is_continued(hr_dir, tmp_path):
@@ -122,6 +157,32 @@ def test_changed_pictures_make_a_new_store(hr_dir, tmp_path):
     assert not np.array_equal(before, after)
 
 
+def test_equal_names_sizes_and_times_do_not_make_equal_stores(tmp_path):
+    """As where two archives are unpacked, each into its folder, or one after the other."""
+    for place, level in (("A", 30), ("B", 200), ("A", 90)):
+        file = tmp_path / place / "HR" / "1.bmp"
+        save(file, np.full((96, 96, 3), level, np.uint8))
+        os.utime(file, (0, 0))
+        folder = ImageFolder(file.parent, scale=4, caches_dir=tmp_path / "caches")
+        assert folder.pairs[0][1].mean() == level
+
+
+def test_the_digest_is_of_the_pixels(hr_dir, tmp_path):
+    """Moved or copied pictures are still those that a run was begun with."""
+    first, moved = (tmp_path / name for name in ("hr", "moved"))
+    digests = []
+    for caches in ("a", "b"):
+        store = open_store(tmp_path / caches, "x", files_source(picture_files(first)))
+        digests.append(store.digest)
+        shutil.copytree(first, moved)
+        first.rename(tmp_path / f"before-{caches}")
+        moved.rename(first)
+    assert digests[0] == digests[1] and len(digests[0]) == 64
+    save(first / "picture1.png", 255 - read(first / "picture1.png"))
+    changed = open_store(tmp_path / "b", "x", files_source(picture_files(first)))
+    assert changed.digest != digests[0]
+
+
 # --- memory ------------------------------------------------------------------------------------
 
 
@@ -136,12 +197,12 @@ def test_paths_are_a_sequence(tmp_path):
 
 
 def test_thousands_of_pictures_are_built_in_little_memory(tmp_path):
-    """Kept as strings, the names take 2.0 MB, as paths 13; the pixels take 3.8."""
-    source = painted(20_000, 8, 8)
-    assert peak_bytes(lambda: Paths(f"{n:040}.png" for n in range(20_000))) < 1.5e6
-    assert peak_bytes(lambda: build(source, tmp_path, workers=2)) < 2e6
+    """Kept as strings, the names take 0.5 MB, as paths 3.2."""
+    source = painted(5_000, 8, 8)
+    assert peak_bytes(lambda: Paths(f"{n:040}.png" for n in range(5_000))) < 0.4e6
+    assert peak_bytes(lambda: build(source, tmp_path, workers=2)) < 1e6
     store = build(source, tmp_path)
-    assert [int(store[i][7, 7, 2]) for i in (0, 1, 19_999)] == [0, 1, 19_999 % 251]
+    assert [int(store[i][7, 7, 2]) for i in (0, 1, 4_999)] == [0, 1, 4_999 % 251]
 
 
 def test_decoded_pictures_do_not_wait_in_memory(tmp_path):
@@ -181,6 +242,17 @@ def test_a_pixel_file_of_another_length_is_refused(tmp_path):
         build(painted(5, 7, 11), tmp_path)
 
 
+@pytest.mark.parametrize("content", ["", "{"])
+def test_a_description_cut_short_is_named(tmp_path, content):
+    build(painted(5, 7, 11), tmp_path)
+    (facts,) = tmp_path.glob("*/store.json")
+    facts.write_text(content)
+    with pytest.raises(
+        ValueError, match=r"store\.json is damaged .*remove the folder .*built again"
+    ):
+        build(painted(5, 7, 11), tmp_path)
+
+
 def test_a_pixel_file_cut_while_it_is_read_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr(store_module, "_MAPPED_BYTES", 0)
     store = build(painted(5, 7, 11), tmp_path)
@@ -191,20 +263,24 @@ def test_a_pixel_file_cut_while_it_is_read_is_named(tmp_path, monkeypatch):
         store[4]
 
 
-def test_a_full_disk_stops_the_build_and_leaves_no_picture_out(tmp_path, monkeypatch):
-    def no_space(*_):
-        raise OSError(errno.ENOSPC, "No space left on device")
+def test_a_full_disk_stops_the_build_and_leaves_no_picture_out(tmp_path):
+    """A limit on the size of files, set once the file is laid out, stands for the full disk."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    said, source = [], painted(5, 7, 11)  # 231 bytes each
 
-    said = []
-    with monkeypatch.context() as patch:
-        patch.setattr(store_module.os, "pwrite", no_space)
-        with pytest.raises(OSError, match="No space left"):
-            open_store(tmp_path, "a", painted(5, 7, 11), report=said.append)
-        patch.setattr(store_module.os, "pwrite", lambda *_: 3)
+    def read_on_a_full_disk(number):
+        resource.setrlimit(resource.RLIMIT_FSIZE, (500, limits[1]))
+        return source.read(number)
+
+    full = painted(5, 7, 11, read=read_on_a_full_disk)
+    try:
         with pytest.raises(OSError, match="no space left for the pixels"):
-            open_store(tmp_path, "a", painted(5, 7, 11), report=said.append)
-    store = open_store(tmp_path, "a", painted(5, 7, 11), report=said.append)
-    assert store.sizes.all() and store[4][0, 0, 0] == 4 and not said
+            open_store(tmp_path, "a", full, workers=1, report=said.append)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    store = open_store(tmp_path, "a", source, report=said.append)
+    assert store.sizes.all() and [int(store[i][6, 10, 2]) for i in range(5)] == list(range(5))
+    assert not said
 
 
 def test_a_picture_that_changes_its_size_during_the_build_is_left_out(tmp_path):
@@ -216,7 +292,7 @@ def test_a_picture_that_changes_its_size_during_the_build_is_left_out(tmp_path):
 
 
 def test_one_process_builds_and_the_others_wait(tmp_path):
-    """flock holds between open files, so that a thread stands for a process."""
+    """Two locks of one file exclude each other, so that a thread stands for a process."""
     directory = tmp_path / f"painted-{painted(5, 7, 11).digest[:12]}"
     directory.mkdir()
     said, stores, waiting = [], [], threading.Event()
@@ -228,8 +304,7 @@ def test_one_process_builds_and_the_others_wait(tmp_path):
     def wait_and_open():
         stores.append(open_store(tmp_path, "painted", painted(5, 7, 11), report=report))
 
-    with (directory / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with FileLock(directory / "lock"):
         thread = threading.Thread(target=wait_and_open)
         thread.start()
         assert waiting.wait(10) and not stores
