@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from data.quiet_start import load_tensorflow
+from whole_pictures import check_rooms, open_streams
 
 
 def parser():
@@ -82,11 +83,13 @@ def _add_restoration(commands):
 
 def main(arguments=None):
     """Run the command line; returns the exit status."""
-    options = parser().parse_args(arguments)
-    load_tensorflow()
+    open_streams()
     try:
+        check_rooms()
+        options = parser().parse_args(arguments)
+        load_tensorflow()
         options.run(options)
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, ImportError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     return 0

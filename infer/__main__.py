@@ -1,79 +1,85 @@
 """Command line: ``python -m infer upscale photo.jpg -o big.png``, and more: see ``--help``.
 
-Each command is a line of `COMMANDS`: a function that adds its options and one that runs it. Only
-the latter imports what takes time, so that ``--help`` answers at once. Commands that need `data`
-are here; the others in `infer.commands.options`.
+Each command is a file of `infer.commands` with a sentence ``HELP``, an ``EXAMPLE``, and two
+functions: ``add_options(parser)``, and ``run(options)``, which returns the exit status or None.
+Only the latter imports what takes time, so that ``--help`` is there at once.
 """
 
 import argparse
 import sys
 
-from infer.commands import demo, restore
-from infer.commands import faces as face_commands
-from infer.commands import weights as weight_commands
-from infer.commands.compare import add_compare, compare
-from infer.commands.evaluate import _add_evaluate, _evaluate
-from infer.commands.export import add_export, export
-from infer.commands.upscale import add_upscale, upscale
+from infer.commands import (
+    compare,
+    convert,
+    demo,
+    evaluate,
+    export,
+    faces,
+    restore,
+    upscale,
+    weights,
+)
+from whole_pictures import open_streams, version
+
+COMMANDS = (upscale, restore, faces, compare, evaluate, weights, convert, export, demo)
+
+_OTHERS = """
+further commands, each with its own --help:
+  whole-pictures train NETWORK   train a network, or make a bundled one again
+  whole-pictures data COMMAND    fetch, decode, damage and show training pictures
+"""
 
 
-def main(arguments=None):
+def main(arguments=None, program="python -m infer"):
     """Run the command line; returns the exit status: 0, 1 (failed), 2 (the user's mistake)."""
-    options = parser().parse_args(arguments)
+    open_streams()
+    options = parser(program).parse_args(arguments)
     try:
         return options.run(options) or 0
     except (ValueError, FileNotFoundError, IsADirectoryError, NotADirectoryError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+        return _failed(error, 2)
     except (OSError, MemoryError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+        return _failed(error, 1)
     except KeyboardInterrupt:
         return 130
 
 
-def parser():
+def parser(program="python -m infer"):
     """The command line."""
-    top = argparse.ArgumentParser(prog="python -m infer", description="Make pictures better.")
+    top = _Parser(
+        prog=program,
+        description="Enlarge and restore pictures, and look after weight files.",
+        epilog=_OTHERS if program == "whole-pictures" else None,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    top.add_argument("--version", action="version", version=f"whole-pictures {version()}")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for name, (what, add_options, run) in COMMANDS.items():
-        command = commands.add_parser(name, help=what, description=what)
-        add_options(command)
-        command.set_defaults(run=run)
+    for module in COMMANDS:
+        command = commands.add_parser(
+            module.__name__.rpartition(".")[2],
+            help=module.HELP,
+            description=module.HELP,
+            epilog=f"example:\n  {program} {module.EXAMPLE}",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        module.add_options(command)
+        command.set_defaults(run=module.run)
     return top
 
 
-COMMANDS = {
-    "demo": ("Make a photograph small, bring it back, draw both.", demo.add_options, demo.run),
-    "upscale": ("Enlarge pictures.", add_upscale, upscale),
-    "restore": ("Take away noise, blur, stairs or scratches.", restore.add_options, restore.run),
-    "faces": (
-        "Enlarge pictures with one network, and faces in them with another.",
-        face_commands.add_options,
-        face_commands.run,
-    ),
-    "evaluate": ("Score a network on a folder of pictures.", _add_evaluate, _evaluate),
-    "compare": (
-        "Make a page with a slider between pictures.",
-        add_compare,
-        compare,
-    ),
-    "export": (
-        "Write a network for TensorFlow Serving, TensorFlow Lite or ONNX.",
-        add_export,
-        export,
-    ),
-    "weights": (
-        "List bundled networks and published ones, or fetch the latter.",
-        weight_commands.add_weights,
-        weight_commands.weights,
-    ),
-    "convert": (
-        "Turn a weight file from elsewhere into one of this library.",
-        weight_commands.add_convert,
-        weight_commands.convert,
-    ),
-}
+class _Parser(argparse.ArgumentParser):
+    """Answers a mistake with one line, as all other mistakes are answered."""
+
+    def error(self, message):
+        self.exit(2, f"error: {message}; see {self.prog} --help\n")
+
+
+def _failed(error, status):
+    from infer.sentences import sentence
+
+    print(f"error: {sentence(error)}", file=sys.stderr)
+    return status
+
 
 if __name__ == "__main__":
     sys.exit(main())

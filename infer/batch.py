@@ -1,15 +1,16 @@
-"""Many pictures through one network: read, enlarged and written at the same time.
+"""Many pictures through one function: read, made and written at the same time.
 
-One picture's failure does not stop the others; what is done is skipped when run again.
+One picture's failure does not stop the others; what is done is skipped when run again, and what
+another process is making at the time is left to it.
 """
 
 import collections
-import functools
 import hashlib
 import itertools
 import math
 import os
 import tempfile
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,10 +21,16 @@ from tqdm import tqdm
 from data.pictures.read import MAX_MEGAPIXELS, picture_size, read_picture
 from data.pictures.whole_file import whole_file
 from data.pictures.write import check_writable, encode
-from infer.jobs import Record
+from infer.jobs import Job, check_name
 from infer.memory import free_bytes
+from infer.record import Record, release
+from infer.sentences import sentence
 
 _UNWRITTEN_BYTES = 512 << 20  # finished pictures that may wait for the disk
+_BAR = (
+    "{percentage:3.0f}%|{bar}| {n:.2f}/{total:.2f} megapixels "
+    "[{elapsed}, {remaining} left, {rate_noinv_fmt}{postfix}]"
+)
 
 
 @dataclass(frozen=True)
@@ -31,17 +38,15 @@ class Settings:
     """What a result depends on beside its source, and what may be replaced.
 
     Attributes:
-        key: Any string that is the same only for the same network and options.
-        tile, overlap_px: See `infer.upscaler.upscale`.
+        key: Function of a `Job` to a string that is the same only for the same network and
+            options.
         quality: Of JPEG and WebP.
         overwrite: Replace files that this command did not make.
         max_megapixels: See `data.pictures.read.read_picture`.
         workers: Threads that read and write.
     """
 
-    key: str
-    tile: int | str | None = "auto"
-    overlap_px: int | None = None
+    key: Callable[[Job], str]
     quality: int = 95
     overwrite: bool = False
     max_megapixels: float = MAX_MEGAPIXELS
@@ -70,15 +75,19 @@ class Outcome:
     failures: list[tuple[Path, str]] = field(default_factory=list)
 
 
-def run(jobs, network, settings, *, in_folder, report=print):
-    """Enlarge many pictures, with a progress bar. One that fails does not stop the others.
+def run(jobs, make, settings, *, folder=None, before=None, report=print):
+    """Make many pictures, with a progress bar. One that fails does not stop the others.
 
     Args:
         jobs: The `Job`s.
-        network: An `infer.upscaler.Upscaler`.
+        make: Function (job, pixels, out=…, report=…) → result: an array, or an object with one as
+            ``pixels``. `out` is a function (shape, dtype) → array to write the result to, `report`
+            takes the number of picture pixels done since last time; see `infer.Upscaler`.
         settings: The `Settings`.
-        in_folder: Keep a record in the folder of results, skip what is done, and spare what is
-            not ours.
+        folder: Where results go: keep a record there, skip what is done, and spare what is not
+            ours. None: a single result, whose name is known to be free.
+        before: Function (job, result), called in a writing thread when a result's file is finished
+            and still hidden; what it raises is that picture's failure.
         report: Called with a sentence on each picture of which something was left out.
 
     Returns:
@@ -86,46 +95,63 @@ def run(jobs, network, settings, *, in_folder, report=print):
     """
     if settings.workers < 1:
         raise ValueError(f"workers must be at least 1, got {settings.workers}")
-    return _Batch(network, settings, jobs[0].target.parent if in_folder else None, report)(jobs)
+    return _Batch(make, settings, folder, before, report)(jobs)
 
 
 class _Batch:
-    """One run: `workers` threads read ahead and write behind while this one runs the network."""
+    """One run: `workers` threads read ahead and write behind while this one makes pictures."""
 
-    def __init__(self, network, settings, folder, report):
-        self._network, self._settings, self._report = network, settings, report
+    def __init__(self, make, settings, folder, before, report):
+        self._make, self._settings = make, settings
+        self._before, self._report = before, report
         self._record = Record(folder) if folder else None
+        self._failed = set()
+        self._locks = {}  # job → lock of the file that is being made
         self._outcome = Outcome()
         self._unwritten = collections.deque()  # (job, future, bytes)
 
     def __call__(self, jobs):
         sizes = self._sizes([job for job in jobs if self._is_wanted(job)])
         total = sum(height * width for height, width in sizes.values()) / 1e6
-        self._bar = tqdm(total=total, unit="MP", disable=None, dynamic_ncols=True)
+        self._bar = tqdm(total=total, unit=" MP", bar_format=_BAR, disable=None, dynamic_ncols=True)
+        # by size: a GPU prepares its convolutions anew for each
+        jobs, others = sorted(sizes, key=sizes.__getitem__), []
         with self._bar, ThreadPoolExecutor(self._settings.workers) as pool:
             try:
-                # by size: a GPU prepares its convolutions anew for each
-                for job, reading in self._read_ahead(pool, sorted(sizes, key=sizes.__getitem__)):
+                for job, reading in self._read_ahead(pool, jobs):
                     self._bar.set_postfix_str(f"{self._outcome.done}/{len(sizes)} pictures")
-                    self._enlarge(job, reading, pool)
+                    if self._lock(job):
+                        self._run(job, reading, pool)
+                    elif job not in self._failed:
+                        others.append(job)
                 self._wait_for_writing(0)
+                self._await(others, pool)
             except KeyboardInterrupt:
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
+            finally:
+                for job in list(self._locks):
+                    self._release(job)
         return self._outcome
 
     def _is_wanted(self, job):
         """Skip what is done; refuse to replace what is not ours."""
-        if not self._record or not job.target.exists():
+        if not self._record:
             return True
-        line = self._record.line_of(job.target)
-        if line and line.items() >= self._record.entry(job, self._settings.key).items():
-            self._outcome.skipped += 1
+        try:
+            check_name(job.target)
+            line = self._record.line_of(job.target)
+            if line and line.items() >= self._record.entry(job, self._settings.key(job)).items():
+                self._outcome.skipped += 1
+                return False
+            if not line and os.path.lexists(job.target) and not self._settings.overwrite:
+                raise ValueError(
+                    f"{job.target} is there and was not made by this command; see --overwrite"
+                )
+        except (ValueError, OSError) as error:
+            self._fail(job, error)
             return False
-        if line or self._settings.overwrite:
-            return True
-        self._fail(job, f"{job.target} is there and was not made by this command; see --overwrite")
-        return False
+        return True
 
     def _sizes(self, jobs):
         sizes = {}
@@ -137,7 +163,32 @@ class _Batch:
         return sizes
 
     def _fail(self, job, error):
-        self._outcome.failures.append((job.source, str(error) or type(error).__name__))
+        self._failed.add(job)
+        self._outcome.failures.append((job.source, sentence(error, job.target)))
+
+    def _lock(self, job):
+        """Take the lock of a job's target; False: another process makes it, or it has failed."""
+        if not self._record:
+            return True
+        try:
+            lock = self._record.lock(job.target)
+        except OSError as error:
+            self._fail(job, error)
+            return False
+        if lock:
+            self._locks[job] = lock
+        return lock is not None
+
+    def _release(self, job):
+        if job in self._locks:
+            release(self._locks.pop(job))
+
+    def _await(self, jobs, pool):
+        """Take over, one after the other, what another process did not finish."""
+        for job in jobs:
+            self._locks[job] = self._record.wait_for(job.target)
+            self._run(job, pool.submit(self._read, job), pool)
+            self._wait_for_writing(0)
 
     def _read_ahead(self, pool, jobs):
         waiting, jobs = collections.deque(), iter(jobs)
@@ -151,32 +202,44 @@ class _Batch:
     def _read(self, job):
         return read_picture(job.source, max_megapixels=self._settings.max_megapixels)
 
-    def _enlarge(self, job, reading, pool):
-        settings = self._settings
+    def _run(self, job, reading, pool):
+        """Make one picture, unless another process did so since this run began."""
+        if not self._is_wanted(job):
+            self._release(job)
+            return
+        sizes = []
+
+        def room(shape, dtype):
+            check_writable(job.target, *shape[:2])
+            job.target.parent.mkdir(parents=True, exist_ok=True)
+            sizes.append(math.prod(shape) * np.dtype(dtype).itemsize)
+            self._wait_for_writing(max(0, _UNWRITTEN_BYTES - sizes[-1]))
+            return _room_for(shape, dtype, job.target.parent)
+
         try:
             picture = reading.result()
-            shape, dtype = self._network.result(picture.pixels)
-            check_writable(job.target, *shape[:2])
-            size = math.prod(shape) * dtype.itemsize
-            self._wait_for_writing(max(0, _UNWRITTEN_BYTES - size))
-            picture.pixels = self._network(
+            result = self._make(
+                job,
                 picture.pixels,
-                tile=settings.tile,
-                overlap_px=settings.overlap_px,
-                out=_room_for(shape, dtype, job.target.parent),
+                out=room,
                 report=lambda pixels: self._bar.update(pixels / 1e6),
             )
         except (ValueError, OSError, MemoryError) as error:
             self._fail(job, error)
+            self._release(job)
         else:
-            self._unwritten.append((job, pool.submit(self._write, job, picture), size))
+            picture.pixels = getattr(result, "pixels", result)
+            writing = pool.submit(self._write, job, picture, result)
+            self._unwritten.append((job, writing, sum(sizes)))
 
-    def _write(self, job, picture):
-        add = None
-        if self._record:
-            entry = self._record.entry(job, self._settings.key)
-            add = functools.partial(self._record.add, entry)
-        with whole_file(job.target, add) as file:
+    def _write(self, job, picture, result):
+        def finish(hidden):
+            if self._before:
+                self._before(job, result)
+            if self._record:
+                self._record.add(self._record.entry(job, self._settings.key(job)), hidden)
+
+        with whole_file(job.target, finish) as file:
             encode(file, job.target.suffix, picture, self._settings.quality)
         for note in picture.notes:
             self._report(f"{job.source}: {note}")
@@ -191,11 +254,13 @@ class _Batch:
                 self._fail(job, error)
             else:
                 self._outcome.done += 1
+            finally:
+                self._release(job)
 
 
 def _room_for(shape, dtype, folder):
     """An array for a result: in memory, or in a nameless file if it would take a quarter of it."""
-    size = math.prod(shape) * dtype.itemsize
+    size = math.prod(shape) * np.dtype(dtype).itemsize
     if size < free_bytes() / 4:
         return np.empty(shape, dtype)
     with tempfile.TemporaryFile(dir=folder) as file:

@@ -5,12 +5,12 @@ PSNR and SSIM on luma with a border of `scale` px cut, and on RGB with nothing c
 """
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
 from data.folder import matching_files
-from data.pictures.read import READABLE, load_image, rgb8
+from data.pictures.folder import picture_files
+from data.pictures.read import load_image, rgb8
 from model.metrics import psnr, ssim
 
 ENLARGED = [(who, key) for key in ("y", "rgb") for who in ("network", "bicubic")]
@@ -18,6 +18,10 @@ RESTORED = [("input", "rgb"), ("network", "rgb")]
 """Columns of the printed tables, see `row`."""
 PERCEPTUAL = [("network", "lpips"), ("bicubic", "lpips")]
 """More of them, where LPIPS is measured."""
+
+LARGEST_PSNR_DB = 100.0
+EXACT = f"An exact picture counts as {LARGEST_PSNR_DB:.0f} dB."
+"""The PSNR of an exact picture is infinite, and so would every mean be that it is part of."""
 
 LPIPS_PX = 64  # smaller pictures have no LPIPS
 _SSIM_PX = 11  # side of its window: smaller pictures have no SSIM
@@ -40,22 +44,7 @@ class Pair:
     cropped: bool
 
 
-def picture_files(directory):
-    """Return the pictures of a folder, by name.
-
-    Raises:
-        FileNotFoundError: There is no such folder, or no picture in it.
-    """
-    directory = Path(directory)
-    if not directory.is_dir():
-        raise FileNotFoundError(f"no folder {directory}")
-    files = sorted(f for f in directory.iterdir() if f.suffix.lower() in READABLE)
-    if not files:
-        raise FileNotFoundError(f"no pictures ({', '.join(sorted(READABLE))}) in {directory}")
-    return files
-
-
-def pairs(hr_dir, lr_dir, scale, shrink):
+def pairs(hr_dir, lr_dir, scale, shrink, unreadable=None):
     """Yield a `Pair` for each HR picture.
 
     Args:
@@ -64,10 +53,13 @@ def pairs(hr_dir, lr_dir, scale, shrink):
             None: LR is made by `shrink`.
         scale: HR size over LR size.
         shrink: Function of (H, W, 3) uint8 that gives (H/s, W/s, 3) uint8.
+        unreadable: Called with a sentence on each pair that cannot be read, which is left out.
+            None: the first one stops.
 
     Raises:
         FileNotFoundError: A folder or a partner is missing.
-        ValueError: An LR picture does not have its HR picture's size over `scale`.
+        ValueError: An LR picture does not have its HR picture's size over `scale`, or no pair can
+            be read.
     """
     hr_files = picture_files(hr_dir)
     lr_files = {}
@@ -75,19 +67,29 @@ def pairs(hr_dir, lr_dir, scale, shrink):
         lr_files = dict(
             zip(hr_files, matching_files(hr_files, picture_files(lr_dir), scale), strict=True)
         )
+    count = 0
     for file in hr_files:
-        whole = rgb8(load_image(file))
+        try:
+            whole, given = (f and rgb8(load_image(f)) for f in (file, lr_files.get(file)))
+        except (ValueError, OSError) as error:
+            if unreadable is None:
+                raise
+            unreadable(str(error))
+            continue
+        count += 1
         height, width = (n // scale for n in whole.shape[:2])
         if not height * width:
             raise ValueError(f"{file} is smaller than {scale} × {scale} px")
         hr = whole[: height * scale, : width * scale]
-        lr = rgb8(load_image(lr_files[file])) if lr_dir else shrink(hr)
+        lr = shrink(hr) if given is None else given
         if lr.shape[:2] != (height, width):
             raise ValueError(
                 f"{lr_files[file]} must be {height} × {width} px, 1/{scale} of {file.name}, got "
                 f"{lr.shape[0]} × {lr.shape[1]}"
             )
         yield Pair(file.name, lr, hr, whole.shape != hr.shape)
+    if not count:
+        raise ValueError(f"nothing to score: no picture of {hr_dir} can be read")
 
 
 def score(picture, hr, scale, lpips=None):
@@ -101,18 +103,22 @@ def score(picture, hr, scale, lpips=None):
 
     Returns:
         Dict of ``psnr_y_db``, ``ssim_y``, ``psnr_rgb_db``, ``ssim_rgb`` and, if `lpips` is given,
-        ``lpips``. What a picture is too small for is None.
+        ``lpips``. What a picture is too small for is None. PSNR is at most `LARGEST_PSNR_DB`.
     """
     a, b = picture[None], hr[None]
     values = {}
     for key, options in _conventions(scale).items():
         shorter = min(hr.shape[:2]) - 2 * options["border_px"]
-        values[f"psnr_{key}_db"] = float(psnr(a, b, **options)[0]) if shorter > 0 else None
+        values[f"psnr_{key}_db"] = _finite(psnr(a, b, **options)) if shorter > 0 else None
         values[f"ssim_{key}"] = float(ssim(a, b, **options)[0]) if shorter >= _SSIM_PX else None
     if lpips:
         pair = b.astype(np.float32), a.astype(np.float32)
         values["lpips"] = float(lpips(*pair)[0]) if min(hr.shape[:2]) >= LPIPS_PX else None
     return values
+
+
+def _finite(psnr_db):
+    return min(float(psnr_db[0]), LARGEST_PSNR_DB)
 
 
 def _conventions(scale):

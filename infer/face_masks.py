@@ -17,14 +17,14 @@ _COLOUR_SIGMA = 0.15  # of the low frequencies that --match-colour takes, as a s
 
 @dataclass(frozen=True)
 class MaskOptions:
-    """How finds become masks.
+    """How detections become masks.
 
     Attributes:
-        least_confidence, least_px: Finds below are dropped; px of the enlarged picture.
+        least_confidence, least_px: Detections below are dropped; px of the enlarged picture.
         padding: Share of a box's width and height added on each side.
         softness: σ of the mask's Gaussian as a share of width and height.
         match_colour: Take low frequencies from the general result: against visible patches.
-        chosen: Numbers of the finds to use, from left to right from 0; None: all.
+        chosen: Numbers of those to use, from left to right from 0; None: all.
 
     Raises:
         ValueError: A number is not in its range.
@@ -46,7 +46,7 @@ class MaskOptions:
 
 
 class Mask:
-    """The soft mask of one find.
+    """The soft mask of one detection.
 
     Args:
         box: What was found, px of the enlarged picture.

@@ -7,6 +7,7 @@ proportion, as that of a small one. Nothing here is about faces only: any networ
 be a pair.
 """
 
+import functools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ import cv2
 import numpy as np
 
 from data.pictures.read import rgb8
-from infer import tiles
+from infer import detect, tiles
 from infer.detect import Detection, find
 from infer.face_masks import Mask, MaskOptions
 from infer.upscaler import Upscaler
@@ -36,19 +37,40 @@ class Specialist:
     detect: Callable[[np.ndarray], Sequence[Detection]]
 
 
+@dataclass(frozen=True)
+class Fused:
+    """What a `Fusion` makes of one picture.
+
+    Attributes:
+        pixels: The enlarged picture.
+        found: `Detection`s, px of the enlarged picture; all specialists' in a row.
+        masks: Of those that were used.
+    """
+
+    pixels: np.ndarray
+    found: list[Detection]
+    masks: list[Mask]
+
+    @functools.cached_property
+    def mask(self):
+        """Total weight of the specialists, (H, W) float32 in 0..1."""
+        total = np.zeros(self.pixels.shape[:2], np.float32)
+        for mask in self.masks:
+            there = total[mask.support.y0 : mask.support.y1, mask.support.x0 : mask.support.x1]
+            there[...] = 1 - (1 - there) * (1 - mask.weights())
+        return total
+
+
 class Fusion:
     """A general network with its specialists, made ready for many pictures.
 
-    Runs like an `infer.upscaler.Upscaler`. A picture in which nothing is found, and every pixel
-    outside the masks, is exactly the general network's.
+    A picture in which nothing is found, and every pixel outside the masks, is exactly the general
+    network's.
 
     Args:
         general: `Upscaler` of the general network.
         specialists: `Specialist`s; where masks overlap, later ones lie on top.
-        options: How finds become masks.
-
-    Attributes:
-        found: Boxes found in the last picture, px of the enlarged one; all specialists' in a row.
+        options: How detections become masks.
 
     Raises:
         ValueError: A specialist has another scale than the general network.
@@ -58,7 +80,6 @@ class Fusion:
         self._general, self.reach = general, general.reach
         self._specialists = specialists
         self._options = options or MaskOptions()
-        self.found, self._masks, self._size = [], [], (0, 0)
         for specialist in specialists:
             if specialist.network.reach.scale != self.reach.scale:
                 raise ValueError(
@@ -66,47 +87,40 @@ class Fusion:
                     f"×{specialist.network.reach.scale} (face)"
                 )
 
-    @property
-    def mask(self):
-        """Total weight of the specialists in the last picture, (H, W) float32 in 0..1."""
-        total = np.zeros(self._size, np.float32)
-        for mask in self._masks:
-            there = total[mask.support.y0 : mask.support.y1, mask.support.x0 : mask.support.x1]
-            there[...] = 1 - (1 - there) * (1 - mask.weights())
-        return total
+    def __call__(self, image, **options):
+        """Enlarge a picture.
 
-    def result(self, image):
-        """Return shape and type of what `image` becomes."""
-        return self._general.result(image)
+        Args:
+            image: The picture.
+            **options: As of `Upscaler`: tile, overlap_px, out and report.
 
-    def __call__(self, image, *, tile=None, overlap_px=None, out=None, report=None):
-        """Enlarge a picture; arguments as of `Upscaler`.
+        Returns:
+            `Fused`.
 
         Raises:
-            ValueError: `MaskOptions.chosen` names a find there is not.
+            ValueError: `MaskOptions.chosen` names a detection there is not.
         """
-        out = self._general(image, tile=tile, overlap_px=overlap_px, out=out, report=report)
-        searched = _rgb8(out)
-        self._masks, self._size = [], out.shape[:2]
+        out = self._general(image, **options)
+        tiling = {name: options.get(name) for name in ("tile", "overlap_px")}
+        searched, used = _rgb8(out), []
         limits = {
             "least_confidence": self._options.least_confidence,
             "least_px": self._options.least_px,
         }
         found = [find(s.detect, searched, **limits) for s in self._specialists]
-        self.found = [box for boxes in found for box in boxes]
         for specialist, boxes in zip(self._specialists, self._only_chosen(found), strict=True):
             masks = [Mask(box, *out.shape[:2], self._options) for box in boxes]
-            self._masks += masks
+            used += masks
             for window, inside in _windows(masks, image.shape[:2], specialist.network.reach):
                 pixels = image[window.y0 : window.y1, window.x0 : window.x1]
-                special = specialist.network(pixels, tile=tile, overlap_px=overlap_px)
+                special = specialist.network(pixels, **tiling)
                 for mask in inside:
                     self._mix(out, special, window, mask)
-        return out
+        return Fused(out, [box for boxes in found for box in boxes], used)
 
     def _only_chosen(self, found):
-        """The finds whose number, counted over all specialists, is chosen."""
-        chosen, count = self._options.chosen, len(self.found)
+        """The detections whose number, counted over all specialists, is chosen."""
+        chosen, count = self._options.chosen, sum(len(boxes) for boxes in found)
         if chosen is None:
             return found
         missing = [number for number in chosen if not 0 <= number < count]
@@ -117,7 +131,7 @@ class Fusion:
         return [[box for box in boxes if next(numbers) in chosen] for boxes in found]
 
     def _mix(self, out, special, window, mask):
-        """Mix one find into the result, in place."""
+        """Mix one face into the result, in place."""
         scale, box = self.reach.scale, mask.support
         there = (slice(box.y0, box.y1), slice(box.x0, box.x1))
         y, x = box.y0 - window.y0 * scale, box.x0 - window.x0 * scale
@@ -216,9 +230,6 @@ def described(boxes):
 
 def fuse(general, face):
     """Function of an LR batch of one picture to the SR batch that two networks make together."""
-    from infer.detect import Mtcnn, confirmed
-    from infer.faces import Fusion, Specialist
-    from infer.upscaler import Upscaler
-
-    fusion = Fusion(Upscaler(general), [Specialist(Upscaler(face), confirmed(Mtcnn()))])
-    return lambda lr: fusion(lr[0].numpy())[None]
+    specialist = Specialist(Upscaler(face), detect.confirmed(detect.Mtcnn()))
+    fusion = Fusion(Upscaler(general), [specialist])
+    return lambda lr: fusion(lr[0].numpy()).pixels[None]

@@ -55,13 +55,18 @@ def colour_mask(image, colour, tolerance=0):
     Returns:
         (H, W) bool, True = a real pixel.
     """
-    if not re.fullmatch("#[0-9a-fA-F]{6}", colour):
-        raise ValueError(f"a mask colour must be written #rrggbb, got {colour!r}")
-    wanted = np.array(list(bytes.fromhex(colour[1:])), np.float32)
+    wanted = np.array(colour_levels(colour), np.float32)
     planes = image[..., None] if image.ndim == 2 else image
     planes = planes[..., : 1 if planes.shape[2] < 3 else 3].astype(np.float32)
     levels = planes / 257 if image.dtype == np.uint16 else planes
     return (np.abs(levels - wanted) > tolerance).any(axis=2)
+
+
+def colour_levels(colour):
+    """Return red, green and blue of ``#rrggbb``; `ValueError` if it is written otherwise."""
+    if not re.fullmatch("#[0-9a-fA-F]{6}", colour):
+        raise ValueError(f"a mask colour must be written #rrggbb, got {colour!r}")
+    return tuple(bytes.fromhex(colour[1:]))
 
 
 def alpha_mask(image):
@@ -97,12 +102,32 @@ def check(valid, size, name, *, allow_large=False):
         )
 
 
-def find_mask_file(mask, source):
-    """Return the mask file of a picture: `mask` itself, or the one of that name in a folder."""
+def find_mask_files(mask, jobs, folder=None):
+    """Find the mask file of each picture.
+
+    Args:
+        mask: A file, for all of them; or a folder of masks, named as the pictures.
+        jobs: `infer.jobs.Job`s.
+        folder: Where results go: if they keep a tree, masks may lie in the same one.
+
+    Returns:
+        Job → file.
+
+    Raises:
+        FileNotFoundError: There is no such file, or a picture has no mask of its name.
+    """
     mask = Path(mask)
     if not mask.is_dir():
-        return mask
-    found = sorted(f for f in mask.iterdir() if f.stem == source.stem)
-    if not found:
-        raise FileNotFoundError(f"{mask} has no mask named as {source.name}")
-    return found[0]
+        if not mask.exists():
+            raise FileNotFoundError(f"no mask {mask}")
+        return dict.fromkeys(jobs, mask)
+    by_name, found = {}, {}
+    for job in jobs:
+        inside = mask / job.target.parent.relative_to(folder) if folder else mask
+        place = inside if inside.is_dir() else mask
+        if place not in by_name:
+            by_name[place] = {f.stem: f for f in sorted(place.iterdir(), reverse=True)}
+        if job.source.stem not in by_name[place]:
+            raise FileNotFoundError(f"{place} has no mask named as {job.source.name}")
+        found[job] = by_name[place][job.source.stem]
+    return found

@@ -70,22 +70,50 @@ class Upscaler:
             image: The picture.
             tile: See `upscale`.
             overlap_px: See `upscale`.
-            out: Array of the result's shape and type to write to, for example a `numpy.memmap`.
+            out: Array of the result's shape and type to write to, for example a `numpy.memmap`, or
+                a function (shape, dtype) that gives one.
             report: Called with the number of picture pixels (of the input) done since last time.
 
         Returns:
             `out`, or a new array.
         """
-        image = _checked(image)
-        shape, dtype = self.result(image)
+        image = checked(image)
+        return self.in_tiles(
+            _without_hidden_colours(image),
+            self._enlarge,
+            *self.result(image),
+            tile=tile,
+            overlap_px=overlap_px,
+            out=out,
+            report=report,
+        )
+
+    def in_tiles(
+        self, source, network, shape, dtype, *, tile=None, overlap_px=None, out=None, report=None
+    ):
+        """Run any function of the network's scale and receptive field over a picture.
+
+        Args:
+            source: (H, W) or (H, W, C): what tiles are cut from.
+            network: Function of a tile (h, w, …) to (s·h, s·w, C) float32 in 0..255.
+            shape: Of the result.
+            dtype: Of the result: uint8, uint16 or float32.
+            tile: See `upscale`.
+            overlap_px: See `upscale`.
+            out: See `Upscaler.__call__`.
+            report: See `Upscaler.__call__`.
+
+        Returns:
+            `out`, or a new array.
+        """
+        out = out(shape, dtype) if callable(out) else out
         if out is None:
             out = np.empty(shape, dtype)
         elif out.shape != shape or out.dtype != dtype:
             raise ValueError(f"out must be {shape} {dtype}, got {out.shape} {out.dtype}")
         if tile == "auto":
-            tile = self.fitting_tile(overlap_px, image.nbytes)
-        grid = tiles.make_grid(image.shape[:2], self.reach, tile, overlap_px)
-        source = self._source(image)
+            tile = self.fitting_tile(overlap_px, source.nbytes)
+        grid = tiles.make_grid(source.shape[:2], self.reach, tile, overlap_px)
         target = out[..., None] if out.ndim == 2 else out
 
         def write(y, x, block):
@@ -96,7 +124,7 @@ class Upscaler:
             if report:
                 report(block.shape[0] * block.shape[1] / self.reach.scale**2)
 
-        tiles.run(grid, lambda box: tiles.padded(source, box), self._enlarge, write)
+        tiles.run(grid, lambda window: tiles.padded(source, window), network, write)
         return out
 
     def result(self, image):
@@ -119,10 +147,6 @@ class Upscaler:
         budget = min(budget, free_bytes() // 2)
         side = int((budget / (_PEAK_OVER_LIVE * self.reach.bytes_per_px)) ** 0.5) - 2 * margin
         return max(32, side // 8 * 8)
-
-    def _source(self, image):
-        """What tiles are cut from."""
-        return _without_hidden_colours(image)
 
     def _enlarge(self, window):
         """One tile: (h, w) or (h, w, C) of any type to (s·h, s·w, C) float32 in 0..255."""
@@ -179,7 +203,8 @@ def _traced(model):
     return tf.function(functools.partial(model, training=False), input_signature=signature)
 
 
-def _checked(image):
+def checked(image):
+    """Return a picture as an array; `ValueError` if it is none, see `upscale`."""
     image = np.asarray(image)
     if image.ndim not in (2, 3) or (image.ndim == 3 and image.shape[2] not in (1, 2, 3, 4)):
         raise ValueError(f"a picture must be (H, W) or (H, W, 1 to 4), got {image.shape}")

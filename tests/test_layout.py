@@ -59,15 +59,36 @@ def test_no_room_holds_more_than_30_percent_of_the_code():
     assert max(lines.values()) <= 0.3 * sum(lines.values()), lines
 
 
-@pytest.mark.parametrize("room", ["train", "infer"])
-def test_another_folder_named_model_is_named(tmp_path, room):
-    (tmp_path / "model").mkdir()
-    (tmp_path / "model" / "__init__.py").write_text("")
+DOORS = {
+    "import infer": ["-c", "import infer"],
+    "import train": ["-c", "import train"],
+    "python -m infer": ["-m", "infer", "--help"],
+    "python -m train": ["-m", "train", "--help"],
+    "python -m data": ["-m", "data", "--help"],
+    "whole-pictures": ["-c", "import sys, whole_pictures; sys.exit(whole_pictures.main(['-h']))"],
+}
+
+
+@pytest.mark.parametrize("name", sorted(NAMES - {"tests"}))
+@pytest.mark.parametrize("door", DOORS)
+def test_what_shadows_a_room_is_named_at_every_door(tmp_path, door, name):
+    if door.split()[-1] == name:
+        return  # the door itself is the stranger's
+    if name in ("utils", "train"):
+        stranger = tmp_path / f"{name}.py"
+        stranger.write_text("")
+    else:
+        stranger = tmp_path / name
+        stranger.mkdir()
+        (stranger / "__init__.py").write_text("")
     result = subprocess.run(
-        [sys.executable, "-c", f"import {room}"],
+        [sys.executable, *DOORS[door]],
         env=os.environ | {"PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}"},
         cwd=tmp_path,
         capture_output=True,
         text=True,
     )
-    assert f"`import model` finds {tmp_path / 'model' / '__init__.py'}, not this" in result.stderr
+    lines = result.stderr.splitlines()
+    assert f"`import {name}` finds {stranger}, not this library's: rename that" in lines[-1]
+    if not door.startswith("import"):
+        assert result.returncode == 2 and len(lines) == 1 and lines[0].startswith("error: ")

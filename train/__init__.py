@@ -1,9 +1,9 @@
 """Training loops and recipes. Knows loops; is handed networks and data sets."""
 
 import importlib
-import importlib.util
-from pathlib import Path
 from typing import TYPE_CHECKING
+
+from whole_pictures import check_rooms
 
 if TYPE_CHECKING:
     from train.foundation import FoundationTrainer, fine_tune
@@ -38,12 +38,7 @@ _HOMES = {
     "fine_tune": "train.foundation",
 }
 
-_model = importlib.util.find_spec("model")
-if _model is None or Path(_model.origin or "").parents[1] != Path(__file__).parents[1]:
-    raise ImportError(
-        f"`import model` finds {_model and _model.origin}, not this library's: rename that folder "
-        f"or put {Path(__file__).parents[1]} first on sys.path"
-    )
+check_rooms()
 
 
 def __getattr__(name):

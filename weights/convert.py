@@ -131,7 +131,7 @@ def convert(paths, out=None, *, arguments=None, allow_nan=False, origin=None, re
         OSError: The file could not be written, or does not give the same answer.
     """
     paths = [Path(path) for path in ([paths] if isinstance(paths, (str, os.PathLike)) else paths)]
-    out = Path(out) if out else paths[0].with_name(_stem(paths[0]) + ENDING)
+    out = target_of(paths[0], out)
     if any(path.resolve() == out.resolve() for path in paths):
         raise ValueError(f"{out} is the source itself: name another file to write")
     model = load_foreign(paths, arguments, allow_nan=allow_nan, report=report)
@@ -146,8 +146,11 @@ def convert(paths, out=None, *, arguments=None, allow_nan=False, origin=None, re
     return out
 
 
-def _stem(path):
-    return path.name.removesuffix(ENDING).removesuffix(path.suffix)
+def target_of(source, out=None):
+    """Return where `convert` writes: `out`, or beside the source."""
+    source = Path(source)
+    stem = source.name.removesuffix(ENDING).removesuffix(source.suffix)
+    return Path(out) if out else source.with_name(stem + ENDING)
 
 
 def _check(model, out):

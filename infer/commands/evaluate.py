@@ -2,75 +2,140 @@
 
 import functools
 import json
+import sys
 from pathlib import Path
 
 from data.quiet_start import load_tensorflow
-from infer.commands import faces as face_commands
-from infer.commands import options as commands
-from infer.commands import restore
-from weights.load import load_face_features, load_lpips
-from weights.tables import record
+from infer.commands.faces import add_faces, fusion_of
+from infer.commands.options import add_model, add_tile, add_variants, network_of
+from infer.commands.restore import FOUNDATION
+
+HELP = "Score a network on a folder of pictures: PSNR, SSIM, LPIPS."
+EXAMPLE = "evaluate --model wdsr-b-32-x4 --hr Set5/HR --json scores.json"
+
+TASKS = (
+    "gaussian-noise",
+    "salt-and-pepper",
+    "poisson-noise",
+    "motion-blur",
+    "gaussian-blur",
+    "aliasing",
+    "inpainting",
+)
+"""Kinds of damage, for the help text: `data.tasks` knows them all."""
 
 
-def _add_evaluate(command):
-    commands.add_model(command)
-    command.add_argument("--hr", metavar="DIR", help="HR pictures; with --task clean ones")
-    command.add_argument("--lr", metavar="DIR", help="LR pictures (else made by MATLAB's bicubic)")
-    command.add_argument("--json", metavar="FILE", help="also write the table as JSON")
-    command.add_argument(
-        "--record", metavar="DATA_SET", help="keep the mean in the weight file under this name"
+def add_options(parser):
+    """Add the options of ``evaluate``."""
+    add_model(parser, f"wdsr-b-32-x4; with --task or --real {FOUNDATION}")
+    parser.add_argument(
+        "--hr", metavar="DIR", help="folder of high-resolution pictures; with --task of clean ones"
     )
-    group = command.add_argument_group("restoration networks")
-    group.add_argument("--task", help="damage the pictures so first; a wrong one lists them")
-    group.add_argument("--strength", type=float, help="of the damage, in the task's unit")
-    group.add_argument("--real", metavar="LAYOUT=DIR", help="real pairs instead: polyu=DIR")
-    group.add_argument("--caches-dir", default=".caches", help="decoded pictures (default .caches)")
-    commands.add_quality(command)
-    commands.add_tile(command)
-    command.add_argument(
-        "--lpips", metavar="NAME_OR_FILE", help="score LPIPS too: lpips-squeeze, if fetched"
+    parser.add_argument(
+        "--lr",
+        metavar="DIR",
+        help="folder of their low-resolution pictures (default: made of --hr by MATLAB's bicubic)",
     )
-    group = face_commands.add_faces(command)
-    group.add_argument("--face-model", metavar="NAME_OR_FILE", help="score fusion with this one")
+    parser.add_argument("--json", metavar="FILE", help="also write all scores as JSON")
+    parser.add_argument(
+        "--record",
+        metavar="DATA_SET",
+        help="keep the mean scores in the weight file, under this name of the data set",
+    )
+    parser.add_argument(
+        "--lpips",
+        metavar="NAME_OR_FILE",
+        help="weights of LPIPS, to score with it too: lpips-squeeze, once fetched by "
+        "`python -m infer weights get lpips-squeeze`",
+    )
+    _add_restoration(parser.add_argument_group("restoration networks"))
+    group = add_faces(parser)
     group.add_argument(
-        "--face-features", metavar="NAME_OR_FILE", help="weights, to score how alike faces are"
+        "--face-model",
+        metavar="NAME_OR_FILE",
+        help="network for faces: score it mixed with --model, beside --model alone",
+    )
+    group.add_argument(
+        "--face-features",
+        metavar="NAME_OR_FILE",
+        help="weights of face features, to score how alike faces are: vggface2-senet50, once "
+        "fetched",
+    )
+    add_variants(parser)
+    add_tile(parser)
+
+
+def _add_restoration(group):
+    group.add_argument(
+        "--task",
+        metavar="TASK",
+        help=f"damage the pictures of --hr first: {', '.join(TASKS)}",
+    )
+    group.add_argument(
+        "--strength",
+        type=float,
+        metavar="NUMBER",
+        help="strength of that damage, in the task's unit, such as sigma in grey levels of "
+        "gaussian-noise (default: the task's usual one)",
+    )
+    group.add_argument(
+        "--real",
+        metavar="LAYOUT=DIR",
+        help="score on real pairs in place of damaged pictures; LAYOUT is gopro, nam, polyu, reds "
+        "or sidd",
+    )
+    group.add_argument(
+        "--caches-dir",
+        default=".caches",
+        metavar="DIR",
+        help="folder where decoded pictures are kept (default: .caches)",
     )
 
 
-def _evaluate(options):
+def run(options):
+    """Score a network; returns the exit status."""
+    failures = []
     if options.record and (options.self_ensemble or options.blend or options.half):
         raise ValueError("--record keeps the scores of the plain network; leave the others out")
+    if options.json:
+        from infer.jobs import check_free
+
+        check_free(options.json, overwrite=True)
     if options.task or options.real:
-        _evaluate_restoration(options)
+        _restoration(options)
     elif not options.hr or options.strength is not None:
         raise ValueError("evaluate needs --hr DIR, or --real LAYOUT=DIR; --strength needs --task")
     elif options.face_model:
-        _evaluate_fusion(options)
+        _fusion(options, failures)
     elif options.face_features:
         raise ValueError("--face-features scores fusion; give --face-model too")
     else:
-        _evaluate_enlarging(options)
+        _enlarging(options, failures)
+    for failure in failures:
+        print(f"error: {failure}", file=sys.stderr)
+    return 1 if failures else 0
 
 
-def _evaluate_enlarging(options):
+def _enlarging(options, failures):
     """Score a network beside bicubic."""
-    model = commands.network_of(options)
+    model = network_of(options)
     from data.degrade import imresize
     from infer import evaluate
     from infer.upscaler import Upscaler
-    from weights import load as weights
+    from weights.load import DEFAULT, load_lpips
+    from weights.tables import record
 
     network = Upscaler(model, self_ensemble=options.self_ensemble)
     scale, lpips = network.reach.scale, load_lpips(options.lpips)
     columns = evaluate.ENLARGED + (evaluate.PERCEPTUAL if lpips else [])
     print(
         f"PSNR in dB / SSIM of 8-bit pictures, ×{scale}. Y: BT.601 luma (16..235), {scale} px "
-        "border cut; RGB: all channels, nothing cut, as for LPIPS.",
+        f"border cut; RGB: all channels, nothing cut, as for LPIPS. {evaluate.EXACT}",
         evaluate.heading(columns),
         sep="\n",
     )
     table = {}
-    for pair in evaluate.pairs(options.hr, options.lr, scale, lambda hr: imresize(hr, 1 / scale)):
+    for pair in _pairs(options, scale, failures):
         sr = network(pair.lr, tile=options.tile, overlap_px=options.overlap_px)
         table[pair.name] = {
             "network": evaluate.score(sr, pair.hr, scale, lpips),
@@ -85,43 +150,54 @@ def _evaluate_enlarging(options):
         print(f"* HR cut to a multiple of {scale} px")
     _write_json(options, {"scale": scale, "luma_border_px": scale, "mean": mean, "pictures": table})
     if options.record:
-        record(options.model or weights.DEFAULT, options.record, mean["network"])
+        record(options.model or DEFAULT, options.record, mean["network"])
+
+
+def _pairs(options, scale, failures):
+    from data.degrade import imresize
+    from infer.evaluate import pairs
+
+    return pairs(options.hr, options.lr, scale, lambda hr: imresize(hr, 1 / scale), failures.append)
 
 
 def _write_json(options, scores):
+    from data.pictures.whole_file import whole_file
+
     if options.json:
-        facts = {key: vars(options)[key] for key in ("model", "blend", "self_ensemble", "half")}
-        Path(options.json).write_text(json.dumps(facts | scores, indent=1))
+        given = {key: vars(options)[key] for key in ("model", "blend", "self_ensemble", "half")}
+        text = json.dumps(given | scores, indent=1, allow_nan=False)
+        with whole_file(Path(options.json)) as file:
+            file.write(text.encode())
 
 
-def _evaluate_fusion(options):
+def _fusion(options, failures):
     """Score fusion beside the general network alone and bicubic, on pictures and on faces."""
     if options.record:
         raise ValueError("--record keeps the scores of one network; leave --face-model out")
     if options.self_ensemble:
         raise ValueError("scoring fusion has no --self-ensemble")
-    general = commands.network_of(options)
-    fusion, _ = face_commands.fusion_of(options, general)
+    general = network_of(options)
+    fusion, _ = fusion_of(options, general)
     from data.degrade import imresize
-    from infer import evaluate, face_scores
-    from infer.detect import Mtcnn, find
+    from infer import detect, evaluate, face_scores
     from infer.upscaler import Upscaler
     from model.metrics import face_similarity_of
+    from weights.load import load_face_features, load_lpips
 
-    scale, tiles = fusion.reach.scale, {"tile": options.tile, "overlap_px": options.overlap_px}
+    upscaler, tiles = Upscaler(general), {"tile": options.tile, "overlap_px": options.overlap_px}
+    scale = upscaler.reach.scale
     networks = {
         "bicubic": lambda lr: imresize(lr, scale),
-        "general": functools.partial(Upscaler(general), **tiles),
-        "fusion": functools.partial(fusion, **tiles),
+        "general": functools.partial(upscaler, **tiles),
+        "fusion": lambda lr: fusion(lr, **tiles).pixels,
     }
     limits = {"least_confidence": options.least_confidence, "least_px": options.least_px}
     features = load_face_features(options.face_features)
-    pairs = evaluate.pairs(options.hr, options.lr, scale, lambda hr: imresize(hr, 1 / scale))
     table = dict(
         face_scores.fusion_scores(
-            pairs,
+            _pairs(options, scale, failures),
             networks,
-            functools.partial(find, Mtcnn(options.least_px), **limits),
+            functools.partial(detect.find, detect.Mtcnn(options.least_px), **limits),
             scale=scale,
             lpips=load_lpips(options.lpips),
             similarity=features and face_similarity_of(features),
@@ -129,27 +205,29 @@ def _evaluate_fusion(options):
     )
     print(
         f"8-bit pictures, ×{scale}. Y: BT.601 luma (16..235), {scale} px border cut; RGB and "
-        "LPIPS: nothing cut. Faces: found in HR, with the padding that fusion uses.",
+        "LPIPS: nothing cut. Faces: found in HR, with the padding that fusion uses. "
+        f"{evaluate.EXACT}",
         *face_scores.lines(table),
         sep="\n",
     )
     _write_json(options, {"mean": face_scores.summary(table), "pictures": table})
 
 
-def _evaluate_restoration(options):
+def _restoration(options):
     """Score a restoration network on damaged pictures or real pairs, each whole and in one pass."""
     damage, pictures = _damaged_pictures(options)
     load_tensorflow()
     from infer import evaluate
     from model.restoration import restored
-    from weights import load as weights
+    from weights.load import load_model
+    from weights.tables import record
 
-    name = options.model or restore.FOUNDATION
-    model = weights.load_model(name)
+    name = options.model or FOUNDATION
+    model = load_model(name)
     if model.built_by.name != "restormer":
         raise ValueError(f"{name} is of {model.built_by.name}, but restormers restore")
     print(
-        f"PSNR in dB / SSIM of 8-bit RGB pictures, nothing cut; {damage}.\n"
+        f"PSNR in dB / SSIM of 8-bit RGB pictures, nothing cut; {damage}. {evaluate.EXACT}\n"
         f"{'':24}{'damaged':>16}{'restored':>16}"
     )
     table = evaluate.restoration_scores(functools.partial(restored, model), pictures)

@@ -1,13 +1,14 @@
-"""The command ``python -m infer faces``: a general network, and one for faces where faces are.
+"""``python -m infer faces``: a general network, and one for faces where faces are."""
 
-Nothing here imports what takes time before the command runs.
-"""
-
+import argparse
 from pathlib import Path
 
-from infer.commands import options as commands
+from infer.commands import options as common
 from infer.commands.pictures import conclude, prepare
-from infer.faces import described
+from infer.commands.pictures import run as run_all
+
+HELP = "Enlarge pictures with one network, and the faces in them with another."
+EXAMPLE = "faces group.jpg -o big.png --save-mask mask.png"
 
 DEFAULT_FACE = "wdsr-b-32-x4-faces-gan"
 """What is used for faces when no network is named."""
@@ -16,78 +17,131 @@ DEFAULT_GENERAL = "wdsr-b-32-x4-gan"
 """What is used for the rest then: as sharp as the faces, for in a soft picture they would show."""
 
 
-def add_options(command):
+def add_options(parser):
     """Add the options of ``faces``."""
-    command.add_argument("pictures", nargs="+", help="files, folders or patterns such as '*.jpg'")
-    command.add_argument("-o", "--out", required=True, help="file to write, or folder")
-    command.add_argument(
-        "--model",
-        metavar="NAME_OR_FILE",
-        help=f"general network (default {DEFAULT_GENERAL}: as sharp as the one for faces)",
-    )
-    command.add_argument(
+    common.add_pictures(parser)
+    common.add_model(parser, f"{DEFAULT_GENERAL}, as sharp as the one for faces")
+    parser.add_argument(
         "--face-model",
         metavar="NAME_OR_FILE",
-        help=f"network for faces, of the same scale (default {DEFAULT_FACE})",
+        help=f"network for faces, of the same scale (default: {DEFAULT_FACE})",
     )
-    add_faces(command)
-    command.add_argument(
+    add_faces(parser)
+    parser.add_argument(
         "--faces",
         type=numbers,
         metavar="0,2",
-        help="use only these of the faces printed (one picture)",
+        help="use the face network only for the faces with these numbers, which a run without "
+        "this option prints (for one picture)",
     )
-    command.add_argument(
-        "--save-mask", metavar="PNG", help="also write the mask, or a folder of them"
+    parser.add_argument(
+        "--save-mask",
+        metavar="FILE_OR_DIR",
+        help="also write the mask, white where the face network is: a picture file, or for several "
+        "pictures a folder",
     )
-    commands.add_files(command)
-    commands.add_tile(command)
+    common.add_files(parser)
+    common.add_tile(parser)
 
 
-def add_faces(command):
+def add_faces(parser):
     """Add the options on finding and mixing faces; returns their group."""
-    group = command.add_argument_group("faces", "Sizes are px of the enlarged picture.")
+    group = parser.add_argument_group("faces", "Sizes are px of the enlarged picture.")
     group.add_argument(
-        "--least-confidence", type=float, default=0.9, metavar="C", help="0..1 (default 0.9)"
+        "--least-confidence",
+        type=float,
+        default=0.9,
+        metavar="0..1",
+        help="drop detections with less confidence (default: 0.9)",
     )
     group.add_argument(
-        "--least-px", type=float, default=32, metavar="PX", help="smallest face (default 32)"
+        "--least-px",
+        type=float,
+        default=32,
+        metavar="PX",
+        help="drop faces with a shorter side (default: 32)",
     )
     group.add_argument(
         "--match-colour",
         action="store_true",
-        help="take the colour of faces from the general result: against visible patches",
+        help="take the colour of faces from the general network, where patches would show",
     )
     return group
 
 
 def numbers(text):
     """Read "0,2" as (0, 2)."""
-    return tuple(int(number) for number in text.split(","))
+    parts = text.split(",")
+    if not all(part.strip().isdecimal() for part in parts):
+        raise argparse.ArgumentTypeError(f"must be whole numbers such as 0,2, got {text!r}")
+    return tuple(int(part) for part in parts)
 
 
 def run(options):
     """Enlarge pictures with two networks; returns the exit status."""
-    todo, in_folder = prepare(options)
+    todo, folder = prepare(options)
     if options.faces is not None and len(todo) > 1:
         raise ValueError(f"--faces chooses in one picture, got {len(todo)}")
-    fusion, key = fusion_of(options, commands.load(options.model or _general()))
-    from infer.batch import Outcome
+    masks = _mask_files(options, todo, folder)
+    fusion, key = fusion_of(options, common.load_enlarging(options.model or _general()))
+    key = f"{key} {options.save_mask} {options.overlap_px} {options.quality}"
 
-    total = Outcome()
-    for job in todo:  # one at a time: what is said belongs to one picture
-        outcome = _enlarge(options, fusion, key, job, in_folder)
-        total.done, total.skipped = total.done + outcome.done, total.skipped + outcome.skipped
-        total.failures += outcome.failures
-    if options.faces is not None and total.failures:
-        raise ValueError(total.failures[0][1])
-    return conclude(total, in_folder)
+    def make(job, pixels, **where):
+        return fusion(pixels, tile=options.tile, overlap_px=options.overlap_px, **where)
+
+    def before(job, fused):
+        _tell(job, fused)
+        if job in masks:
+            _save_mask(masks[job], fused)
+
+    outcome = run_all(todo, make, options, lambda job: key, folder, before)
+    if options.faces is not None and outcome.failures:
+        raise ValueError(outcome.failures[0][1])
+    return conclude(outcome, folder)
+
+
+def _tell(job, fused):
+    """Print what was found in a picture."""
+    from tqdm import tqdm
+
+    from infer.faces import described
+
+    tqdm.write(f"{job.source}: {described(fused.found)}")
+
+
+def _mask_files(options, todo, folder):
+    """Job → where its mask is to be written; checked, as far as can be before anything is made."""
+    from data.pictures.write import check_writable
+    from infer.jobs import check_free
+
+    if not options.save_mask:
+        return {}
+    path = Path(options.save_mask)
+    if folder is None:
+        check_writable(path, 1, 1)
+        check_free(path, options.overwrite)
+        return {todo[0]: path}
+    if path.exists() and not path.is_dir():
+        raise ValueError(f"the masks of several pictures need a folder to go to, got {path}")
+    if path.resolve() == folder.resolve():
+        raise ValueError(f"masks would take the names of pictures in {folder}: give another folder")
+    return {job: path / job.target.relative_to(folder).with_suffix(".png") for job in todo}
+
+
+def _save_mask(path, fused):
+    """Write a mask, white where the face network is."""
+    import numpy as np
+
+    from data.pictures.write import save_image
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    save_image(path, np.rint(255 * fused.mask).astype(np.uint8))
 
 
 def fusion_of(options, general):
-    """Make the `Fusion` of a general network and ``--face-model``, and its key for `batch`."""
+    """Make the `Fusion` of a general network and ``--face-model``, and its key for `Settings`."""
+    from infer import detect
     from infer.batch import fingerprint
-    from infer.detect import Mtcnn, confirmed
     from infer.face_masks import MaskOptions
     from infer.faces import Fusion, Specialist
     from infer.upscaler import Upscaler
@@ -98,9 +152,9 @@ def fusion_of(options, general):
         match_colour=options.match_colour,
         chosen=getattr(options, "faces", None),
     )
-    face = commands.load(options.face_model or _bundled())
-    specialist = Specialist(Upscaler(face), confirmed(Mtcnn(options.least_px)))
-    fusion = Fusion(Upscaler(general), [specialist], mask_options)
+    face = common.load_enlarging(options.face_model or _bundled())
+    detector = detect.confirmed(detect.Mtcnn(options.least_px))
+    fusion = Fusion(Upscaler(general), [Specialist(Upscaler(face), detector)], mask_options)
     return fusion, f"{fingerprint(general)} {fingerprint(face)} {mask_options}"
 
 
@@ -120,26 +174,3 @@ def _bundled():
             "esrgan --faces` made, or any network of the same scale"
         )
     return DEFAULT_FACE
-
-
-def _enlarge(options, fusion, key, job, in_folder):
-    key = f"{key} {options.save_mask} {options.overlap_px} {options.quality}"
-    outcome = run([job], fusion, options, key, in_folder)
-    if outcome.done:
-        print(f"{job.source}: {described(fusion.found)}")
-        if options.save_mask:
-            _save_mask(options.save_mask, fusion.mask, job if in_folder else None)
-    return outcome
-
-
-def _save_mask(path, mask, job):
-    """Write a mask, white where the face network is, to a file or (of a `job`) into a folder."""
-    import numpy as np
-
-    from data.pictures.write import save_image
-
-    path = Path(path)
-    if job:
-        path.mkdir(parents=True, exist_ok=True)
-        path = path / f"{job.target.stem}.png"
-    save_image(path, np.rint(255 * mask).astype(np.uint8))

@@ -1,31 +1,153 @@
-"""The commands of ``python -m infer`` that need no data sets: their options, and what they do.
+"""Options that several commands of ``python -m infer`` have, and the loading of networks.
 
 Nothing here imports what takes time before a command runs.
 """
 
+import argparse
 import sys
 
 from data.quiet_start import load_tensorflow
 
+SMALLEST_TILE_PX = 8
 
-def add_model(command):
-    """Add ``--model``."""
-    command.add_argument(
-        "--model", metavar="NAME_OR_FILE", help="bundled network or weight file (has a default)"
+
+def add_pictures(parser):
+    """Add the pictures and where results go."""
+    parser.add_argument(
+        "pictures",
+        nargs="+",
+        metavar="PICTURE",
+        help="picture files, folders of them, or patterns such as 'photos/*.jpg'",
+    )
+    parser.add_argument(
+        "-o",
+        "--out",
+        required=True,
+        metavar="FILE_OR_DIR",
+        help="file to write; for several pictures a folder, which is made if missing",
     )
 
 
-def add_tile(command):
+def add_overwrite(parser):
+    """Add ``--overwrite`` of a command that writes one file."""
+    parser.add_argument(
+        "--overwrite", action="store_true", help="replace what is there under the name to write"
+    )
+
+
+def add_model(parser, default):
+    """Add ``--model``."""
+    parser.add_argument(
+        "--model",
+        metavar="NAME_OR_FILE",
+        help="network: a name that `python -m infer weights` lists, or a weight file "
+        f"(default: {default})",
+    )
+
+
+def add_tile(parser):
     """Add the options on tiles."""
-    group = command.add_argument_group("memory")
+    group = parser.add_argument_group("memory")
     group.add_argument(
         "--tile",
-        type=lambda text: text if text == "auto" else None if text == "none" else int(text),
+        type=_tile,
         default="auto",
         metavar="PX",
-        help="side of a tile; auto (default): what fits in memory; none: no tiles",
+        help="side of the tiles in which a picture is run: auto (what fits in memory), none (the "
+        f"picture as a whole), or {SMALLEST_TILE_PX} or more (default: auto)",
     )
-    group.add_argument("--overlap-px", type=int, metavar="PX", help="px read around each tile")
+    group.add_argument(
+        "--overlap-px",
+        type=_not_negative,
+        metavar="PX",
+        help="px that are read around each tile (default: the network's receptive field, so that "
+        "tiles give the same as one run; 32 for a network that looks everywhere)",
+    )
+
+
+def _tile(text):
+    if text in ("auto", "none"):
+        return None if text == "none" else text
+    if not text.isdecimal() or int(text) < SMALLEST_TILE_PX:
+        raise argparse.ArgumentTypeError(
+            f"must be auto, none, or a whole number of {SMALLEST_TILE_PX} or more, got {text!r}"
+        )
+    return int(text)
+
+
+def _not_negative(text):
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"must be a whole number of 0 or more, got {text!r}")
+    return int(text)
+
+
+def add_files(parser):
+    """Add the options on files."""
+    group = parser.add_argument_group("files")
+    group.add_argument(
+        "--recursive",
+        action="store_true",
+        help="take the pictures of folders in folders too; results keep the tree",
+    )
+    group.add_argument(
+        "--suffix",
+        default="",
+        metavar="TEXT",
+        help="put this between name and ending of results in a folder: --suffix=-x4",
+    )
+    group.add_argument(
+        "--format",
+        choices=["png", "jpg", "tif", "webp", "bmp"],
+        help="format of results in a folder (default: that of the source, or png)",
+    )
+    group.add_argument(
+        "--quality",
+        type=int,
+        default=95,
+        metavar="1..100",
+        help="quality of JPEG and WebP results (default: 95)",
+    )
+    group.add_argument(
+        "--overwrite",
+        action="store_true",
+        help="replace files that are there: originals, and files that this command did not make",
+    )
+    group.add_argument(
+        "--workers",
+        type=int,
+        default=2,
+        metavar="N",
+        help="threads that read and write files (default: 2)",
+    )
+    group.add_argument(
+        "--max-megapixels",
+        type=float,
+        default=256,
+        metavar="N",
+        help="refuse pictures with more pixels than this many million (default: 256)",
+    )
+
+
+def add_variants(parser):
+    """Add the options on other forms of a network."""
+    group = parser.add_argument_group("network")
+    group.add_argument(
+        "--self-ensemble",
+        action="store_true",
+        help="average the results of eight flips and rotations: a little better, 8 times slower",
+    )
+    group.add_argument(
+        "--blend",
+        nargs=3,
+        metavar=("A", "B", "SHARE"),
+        help="in place of --model: the network between A (share 0) and B (share 1), two names or "
+        "files",
+    )
+    group.add_argument(
+        "--half",
+        action="store_true",
+        help="compute in half precision, if that is faster on this device",
+    )
 
 
 def load(name_or_path):
@@ -37,31 +159,20 @@ def load(name_or_path):
     return fold_weight_norm(load_model(name_or_path or DEFAULT))
 
 
-def add_files(command):
-    """Add the options on files."""
-    group = command.add_argument_group("files")
-    group.add_argument("--suffix", default="", help="put at the end of names: --suffix=-x4")
-    group.add_argument("--format", choices=["png", "jpg", "tif", "webp", "bmp"], help="of results")
-    group.add_argument("--quality", type=int, default=95, help="of JPEG and WebP (default 95)")
-    group.add_argument("--overwrite", action="store_true", help="replace originals, others' files")
-    group.add_argument("--workers", type=int, default=2, help="threads for files (default 2)")
-    group.add_argument(
-        "--max-megapixels", type=float, default=256, help="refuse larger pictures (default 256)"
-    )
+def load_enlarging(name_or_path):
+    """`load` a network that enlarges.
 
-
-def add_quality(command):
-    """Add the options on other forms of a network."""
-    group = command.add_argument_group("network")
-    group.add_argument(
-        "--self-ensemble", action="store_true", help="mean of 8 flips and turns: 8 times slower"
-    )
-    group.add_argument(
-        "--blend", nargs=3, metavar=("A", "B", "SHARE"), help="network between A (0) and B (1)"
-    )
-    group.add_argument(
-        "--half", action="store_true", help="half precision, if that is faster on this device"
-    )
+    Raises:
+        ValueError: It restores instead: points to the command for that.
+    """
+    model = load(name_or_path)
+    built_by = getattr(model, "built_by", None)
+    if built_by and built_by.name == "restormer":
+        raise ValueError(
+            f"{name_or_path} does not enlarge: it restores pictures at their own size; use "
+            "`python -m infer restore` for it"
+        )
+    return model
 
 
 def network_of(options):
@@ -70,12 +181,13 @@ def network_of(options):
         raise ValueError("give --model or --blend, not both")
     if options.blend:
         a, b, share = options.blend
-        networks = load(a), load(b)
+        share = _number(share, "the share of --blend")
+        networks = load_enlarging(a), load_enlarging(b)
         from infer.variants import blend
 
-        model = blend(*networks, _number(share, "the share of --blend"))
+        model = blend(*networks, share)
     else:
-        model = load(options.model)
+        model = load_enlarging(options.model)
     if options.half:
         from infer.variants import half_if_faster
 

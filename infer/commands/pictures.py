@@ -9,45 +9,47 @@ def prepare(options):
     """Find what a command is to make, and make the folder it goes to, before a network is loaded.
 
     Returns:
-        ``(jobs, in_folder)``, see `infer.jobs.jobs_for` and `infer.batch.run`.
+        ``(jobs, folder)``, see `infer.jobs.jobs_for`.
     """
     from data.pictures.whole_file import remove_leftovers
     from data.pictures.write import check_quality
     from infer import jobs
+    from infer.record import remove_locks
 
     check_quality(options.quality)
-    sources, many = jobs.find_sources(options.pictures)
-    ending = options.format and f".{options.format}"
-    todo = jobs.jobs_for(
+    sources = jobs.find_sources(
+        options.pictures, options.out, recursive=options.recursive, suffix=options.suffix
+    )
+    todo, folder = jobs.jobs_for(
         sources,
-        many,
         options.out,
         suffix=options.suffix,
-        ending=ending,
+        ending=options.format and f".{options.format}",
         overwrite=options.overwrite,
     )
-    in_folder = todo[0].target != Path(options.out)
-    if in_folder:
-        Path(options.out).mkdir(parents=True, exist_ok=True)
-        remove_leftovers(Path(options.out))
+    if sources.remark():
+        report(sources.remark())
+    if folder:
+        folder.mkdir(parents=True, exist_ok=True)
+        for place in {folder, *(job.target.parent for job in todo)}:
+            remove_leftovers(place)
+        remove_locks(folder)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    return todo, in_folder
+    return todo, Path(folder) if folder else None
 
 
-def run(todo, network, options, key, in_folder):
-    """Send pictures through a network, see `infer.batch.run`; `key` names network and options."""
+def run(todo, make, options, key, folder, before=None):
+    """Make pictures, see `infer.batch.run`; `key` names the network and its options for a job."""
     from infer import batch
 
     settings = batch.Settings(
         key=key,
-        tile=options.tile,
-        overlap_px=options.overlap_px,
         quality=options.quality,
         overwrite=options.overwrite,
         max_megapixels=options.max_megapixels,
         workers=options.workers,
     )
-    return batch.run(todo, network, settings, in_folder=in_folder, report=report)
+    return batch.run(todo, make, settings, folder=folder, before=before, report=report)
 
 
 def report(sentence):
@@ -57,9 +59,9 @@ def report(sentence):
     tqdm.write(sentence, file=sys.stderr)
 
 
-def conclude(outcome, in_folder):
+def conclude(outcome, folder):
     """Print what became of the run; returns the exit status."""
-    if in_folder:
+    if folder:
         print(
             f"{outcome.done} done, {outcome.skipped} skipped (done before), "
             f"{len(outcome.failures)} failed"

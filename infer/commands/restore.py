@@ -1,13 +1,12 @@
-"""The command ``python -m infer restore``: take away noise, blur, stairs or scratches.
-
-Nothing here imports what takes time before the command runs.
-"""
-
-import functools
+"""``python -m infer restore``: take away noise, blur, jagged edges or scratches."""
 
 from data.quiet_start import load_tensorflow
-from infer.commands import options as commands
+from infer.commands.options import add_files, add_model, add_pictures, add_tile
 from infer.commands.pictures import conclude, prepare, report
+from infer.commands.pictures import run as run_all
+
+HELP = "Take away noise, blur, jagged edges or scratches."
+EXAMPLE = "restore scan.png -o clean.png --task inpaint --mask scratches.png"
 
 TASKS = ("denoise", "deblur", "antialias", "inpaint")
 ALPHA = "alpha"
@@ -15,45 +14,75 @@ FOUNDATION = "restormer-small"
 """The bundled network of all tasks; the one fine-tuned to a task is ``NAME-TASK``."""
 
 
-def add_options(command):
+def add_options(parser):
     """Add the options of ``restore``."""
-    command.add_argument("pictures", nargs="+", help="files, folders or patterns such as '*.jpg'")
-    command.add_argument("-o", "--out", required=True, help="file to write, or folder")
-    command.add_argument("--task", required=True, choices=TASKS, help="what is wrong with them")
-    commands.add_model(command)
-    group = command.add_argument_group(
+    add_pictures(parser)
+    parser.add_argument(
+        "--task",
+        required=True,
+        choices=TASKS,
+        help="what to take away: noise, blur, jagged edges, or pixels that a mask marks",
+    )
+    add_model(parser, f"{FOUNDATION}-TASK if it is bundled, else {FOUNDATION}")
+    group = parser.add_argument_group(
         "mask (inpaint)", "White means a real pixel, black a damaged one, as in prepared data."
     )
     group.add_argument(
-        "--mask", metavar="FILE", help="mask picture, a folder of them by name, or the word alpha"
+        "--mask",
+        metavar="FILE_OR_DIR",
+        help="mask picture, or a folder of them, named as the pictures; the word alpha: "
+        "transparent pixels are the damaged ones",
     )
-    group.add_argument("--mask-colour", metavar="#RRGGBB", help="damaged pixels have this colour")
-    group.add_argument("--mask-tolerance", type=float, default=0, help="in grey levels (default 0)")
-    group.add_argument("--invert-mask", action="store_true", help="white means damaged")
-    group.add_argument("--large-mask", action="store_true", help="over 90%% damaged is meant")
-    group.add_argument("--all-pixels", action="store_true", help="let real pixels change as well")
-    commands.add_files(command)
-    commands.add_tile(command)
+    group.add_argument(
+        "--mask-colour", metavar="#RRGGBB", help="pixels of this colour are the damaged ones"
+    )
+    group.add_argument(
+        "--mask-tolerance",
+        type=float,
+        default=0,
+        metavar="LEVELS",
+        help="grey levels by which --mask-colour may be missed (default: 0)",
+    )
+    group.add_argument(
+        "--invert-mask", action="store_true", help="take white for damaged and black for real"
+    )
+    group.add_argument(
+        "--large-mask",
+        action="store_true",
+        help="accept a mask that marks over 90%% of the picture as damaged",
+    )
+    group.add_argument(
+        "--all-pixels",
+        action="store_true",
+        help="let the network change real pixels too (without it they are kept)",
+    )
+    add_files(parser)
+    add_tile(parser)
 
 
 def run(options):
     """Restore pictures; returns the exit status."""
     _check_options(options)
-    todo, in_folder = prepare(options)
+    todo, folder = prepare(options)
     if options.task == "inpaint":
-        outcome = _inpaint(options, todo, in_folder)
+        make, key = _inpaint(options, todo, folder)
     else:
-        network, key = _plain(options)
-        outcome = _run(todo, network, options, key, in_folder)
-    return conclude(outcome, in_folder)
+        make, key = _plain(options)
+    kind = f"{options.task} {options.overlap_px} {options.quality}"
+    outcome = run_all(todo, make, options, lambda job: f"{kind} {key(job)}", folder)
+    return conclude(outcome, folder)
 
 
 def _check_options(options):
+    from infer import masks
+
     given = [option for option in (options.mask, options.mask_colour) if option]
     if options.task == "inpaint" and len(given) != 1:
         raise ValueError("inpaint needs a mask: give --mask or --mask-colour (one of them)")
     if options.task != "inpaint" and given:
         raise ValueError(f"a mask belongs to --task inpaint, not to {options.task}")
+    if options.mask_colour:
+        masks.colour_levels(options.mask_colour)
 
 
 def _load(options):
@@ -70,101 +99,84 @@ def _load(options):
             "foundation` made, or a name that `python -m infer weights` lists"
         )
     model = load_model(name)
-    if model.built_by.name != "restormer":
-        raise ValueError(f"restore needs a restormer, but {name} is of {model.built_by.name}")
+    built_by = model.built_by and model.built_by.name
+    if built_by != "restormer":
+        raise ValueError(f"restore needs a restormer, but {name} is of {built_by}")
     return name, model
 
 
 def _plain(options):
-    """The network without masks, whether its weights were trained with them or not; and its key."""
+    """What makes a picture without a mask, and the key of a job."""
     _, model = _load(options)
     from infer.batch import fingerprint
     from infer.upscaler import Upscaler
     from model.restoration import has_mask, without_masks
 
-    return Upscaler(without_masks(model) if has_mask(model) else model), fingerprint(model)
+    network = Upscaler(without_masks(model) if has_mask(model) else model)
+    key = fingerprint(model)
+
+    def make(job, pixels, **where):
+        return network(pixels, tile=options.tile, overlap_px=options.overlap_px, **where)
+
+    return make, lambda job: key
 
 
-def _inpaint(options, todo, in_folder):
-    """Each picture has its mask, so each is a run of its own."""
-    from infer.batch import Outcome
+def _inpaint(options, todo, folder):
+    """What makes a picture with its mask, and the key of a job."""
+    from infer import masks
 
-    masks = {job: _mask_rule(options, job.source) for job in todo}
-    if not in_folder:
-        _try_mask(masks[todo[0]], todo[0].source)
-    network, fingerprint = _masked(options)
-    total = Outcome()
-    for job in todo:
-        key = f"{fingerprint} {_mask_key(options, job)}"
-        outcome = _run([job], network(masks[job]), options, key, in_folder)
-        total.done, total.skipped = total.done + outcome.done, total.skipped + outcome.skipped
-        total.failures += outcome.failures
-    return total
-
-
-def _masked(options):
-    """Function of a mask rule → `Inpainter`, and the network's key."""
+    files = {}
+    if options.mask not in (None, ALPHA):
+        files = masks.find_mask_files(options.mask, todo, folder)
+    if folder is None:
+        _try_mask(options, todo[0], files)
     name, model = _load(options)
     from infer.batch import fingerprint
     from infer.inpaint import Inpainter
-    from model.restoration import has_mask, without_masks
+    from model.restoration import has_mask
 
     if not has_mask(model):
         raise ValueError(f"{name} is a network without masks, so it cannot inpaint")
-    settings = {"keep_known": not options.all_pixels, "drop_alpha": options.mask == ALPHA}
-    network = functools.partial(Inpainter, model, without_masks(model), **settings)
-    return network, fingerprint(model)
+    keep_known, drop_alpha = not options.all_pixels, options.mask == ALPHA
+    network = Inpainter(model, keep_known=keep_known, drop_alpha=drop_alpha)
+    weights = fingerprint(model)
+
+    def make(job, pixels, **where):
+        valid = _mask_of(options, pixels, files.get(job))
+        tiling = {"tile": options.tile, "overlap_px": options.overlap_px}
+        return network(pixels, valid, **tiling, **where)
+
+    return make, lambda job: f"{weights} {_mask_key(options, files.get(job))}"
 
 
-def _mask_rule(options, source):
-    """Function of a picture → its mask, checked."""
-    from infer import masks
-
-    name, rule = _unchecked_mask(options, source)
-
-    def mask_of(image):
-        valid = rule(image)
-        masks.check(valid, image.shape[:2], name, allow_large=options.large_mask)
-        return valid
-
-    return mask_of
-
-
-def _unchecked_mask(options, source):
-    """What to call the mask of a picture, and the function that gives it."""
-    from infer import masks
-
-    if options.mask == ALPHA:
-        return "the alpha channel", lambda image: masks.alpha_mask(image) != options.invert_mask
-    if options.mask_colour:
-        colour, tolerance = options.mask_colour, options.mask_tolerance
-        return (
-            f"the colour {colour}",
-            lambda image: masks.colour_mask(image, colour, tolerance) != options.invert_mask,
-        )
-    file = masks.find_mask_file(options.mask, source)
-    read = functools.cache(lambda: masks.file_mask(file, invert=options.invert_mask, report=report))
-    return str(file), lambda _: read()
-
-
-def _try_mask(mask_of, source):
+def _try_mask(options, job, files):
     """Find a wrong mask of a single picture before the network is loaded."""
     from data.pictures.read import load_image
 
-    mask_of(load_image(source))
+    _mask_of(options, load_image(job.source), files.get(job))
 
 
-def _mask_key(options, job):
-    """What the result depends on beside the network: the mask, and how it is read."""
+def _mask_of(options, image, file):
+    """Mask of a picture, (H, W) bool, True = a real pixel; checked."""
     from infer import masks
 
+    if file:
+        name = str(file)
+        valid = masks.file_mask(file, invert=options.invert_mask, report=report)
+    elif options.mask == ALPHA:
+        name, valid = "the alpha channel", masks.alpha_mask(image) != options.invert_mask
+    else:
+        name = f"the colour {options.mask_colour}"
+        valid = masks.colour_mask(image, options.mask_colour, options.mask_tolerance)
+        valid = valid != options.invert_mask
+    masks.check(valid, image.shape[:2], name, allow_large=options.large_mask)
+    return valid
+
+
+def _mask_key(options, file):
+    """What the result depends on beside the network: the mask, and how it is read."""
     choices = [options.mask_colour, options.mask_tolerance, options.invert_mask, options.all_pixels]
-    if options.mask in (None, ALPHA):
+    if file is None:
         return f"{options.mask} {choices}"
-    stat = masks.find_mask_file(options.mask, job.source).stat()
+    stat = file.stat()
     return f"{stat.st_size} {stat.st_mtime_ns} {choices}"
-
-
-def _run(todo, network, options, key, in_folder):
-    key = f"{options.task} {options.overlap_px} {options.quality} {key}"
-    return run(todo, network, options, key, in_folder)

@@ -1,27 +1,41 @@
 """``python -m infer upscale``: enlarge pictures."""
 
-from infer.commands.options import add_files, add_model, add_quality, add_tile, network_of
-from infer.commands.pictures import conclude, prepare, run
+from infer.commands.options import (
+    add_files,
+    add_model,
+    add_pictures,
+    add_tile,
+    add_variants,
+    network_of,
+)
+from infer.commands.pictures import conclude, prepare
+from infer.commands.pictures import run as run_all
+
+HELP = "Enlarge pictures."
+EXAMPLE = "upscale photo.jpg -o big.png"
 
 
-def add_upscale(command):
+def add_options(parser):
     """Add the options of ``upscale``."""
-    command.add_argument("pictures", nargs="+", help="files, folders or patterns such as '*.jpg'")
-    command.add_argument("-o", "--out", required=True, help="file to write, or folder")
-    add_model(command)
-    add_files(command)
-    add_quality(command)
-    add_tile(command)
+    add_pictures(parser)
+    add_model(parser, "wdsr-b-32-x4")
+    add_files(parser)
+    add_variants(parser)
+    add_tile(parser)
 
 
-def upscale(options):
+def run(options):
     """Enlarge pictures; returns the exit status."""
-    todo, in_folder = prepare(options)
+    todo, folder = prepare(options)
     model = network_of(options)
     from infer.batch import fingerprint
     from infer.upscaler import Upscaler
 
     network = Upscaler(model, self_ensemble=options.self_ensemble)
     choices = [options.self_ensemble, options.half, options.overlap_px, options.quality]
-    outcome = run(todo, network, options, f"{fingerprint(model)} {choices}", in_folder)
-    return conclude(outcome, in_folder)
+    key = f"{fingerprint(model)} {choices}"
+
+    def make(job, pixels, **where):
+        return network(pixels, tile=options.tile, overlap_px=options.overlap_px, **where)
+
+    return conclude(run_all(todo, make, options, lambda job: key, folder), folder)

@@ -228,7 +228,7 @@ def test_quality_options(folder, weights, tmp_path, capsys):
     answers = []
     for options in ([], ["--self-ensemble"], ["--blend", a, b, "0.5"], ["--half"]):
         model = [] if "--blend" in options else ["--model", a]
-        arguments = [folder / "a.png", "-o", tmp_path / "x.png", *options, *model]
+        arguments = [folder / "a.png", "-o", tmp_path / "x.png", "--overwrite", *options, *model]
         assert main(["upscale", *map(str, arguments)]) == 0
         answers.append(load_image(tmp_path / "x.png").astype(int))
     assert np.abs(answers[1] - answers[0]).max() > 0
@@ -265,7 +265,7 @@ def test_a_full_disk_leaves_nothing_behind(folder, weights, tmp_path, capsys, mo
     assert run(folder, "-o", out, model=weights / "a.weights.h5") == 1
     captured = capsys.readouterr()
     assert "0 done, 0 skipped (done before), 3 failed" in captured.out
-    assert captured.err.count("No space left on device") == 3
+    assert captured.err.count("no room left on the disk for ") == 3
     assert list(out.iterdir()) == []
 
 

@@ -63,6 +63,8 @@ def test_the_command(tmp_path, capsys):
     assert "largest difference from Keras" in capsys.readouterr().out
     (tmp_path / "folder").mkdir()
     (tmp_path / "folder" / "mine").write_text("precious")
-    assert main([*arguments, str(tmp_path / "folder")]) == 2
+    assert main([*arguments, str(tmp_path / "net")]) == 2
+    assert "net is there already; give another name, or --overwrite" in capsys.readouterr().err
+    assert main([*arguments, str(tmp_path / "folder"), "--overwrite"]) == 2
     assert "is a folder and no exported network" in capsys.readouterr().err
     assert (tmp_path / "folder" / "mine").exists()

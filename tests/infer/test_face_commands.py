@@ -39,7 +39,15 @@ def weights(tmp_path_factory):
 
 def run(weights, *arguments, face="face"):
     models = ["--model", weights / "general.weights.h5", "--face-model"]
-    arguments = ["faces", *arguments, *models, weights / f"{face}.weights.h5", "--least-px", 5]
+    arguments = [
+        "faces",
+        "--overwrite",
+        *arguments,
+        *models,
+        weights / f"{face}.weights.h5",
+        "--least-px",
+        5,
+    ]
     return main([str(argument) for argument in arguments])
 
 
@@ -64,9 +72,10 @@ def test_command_prints_the_faces_and_writes_picture_and_mask(weights, finds, tm
     )
     specialist = Specialist(Upscaler(FACE), lambda _: FACES)
     fuse = Fusion(Upscaler(GENERAL), [specialist], MaskOptions(least_px=5))
-    difference = load_image(tmp_path / "out.png").astype(int) - fuse(picture(3))
+    made = fuse(picture(3))
+    difference = load_image(tmp_path / "out.png").astype(int) - made.pixels
     assert np.abs(difference).max() <= 1
-    np.testing.assert_array_equal(load_image(tmp_path / "mask.png"), np.rint(255 * fuse.mask))
+    np.testing.assert_array_equal(load_image(tmp_path / "mask.png"), np.rint(255 * made.mask))
     assert run(weights, *files, "--faces", "1") == 0
     mask = load_image(tmp_path / "mask.png")
     assert mask[90, 130] == 255 and mask[50, 60] == 0
@@ -158,6 +167,7 @@ def test_without_names_the_command_takes_two_bundled_sharp_networks(finds, tmp_p
     monkeypatch.setattr("infer.commands.options.load", load)
     save_image(tmp_path / "a.png", picture(3))
     files = [str(tmp_path / "a.png"), "-o", str(tmp_path / "out.png")]
+    files += ["--overwrite"]
     assert not finds and main(["faces", *files]) == 0
     assert named == ["wdsr-b-32-x4-gan", "wdsr-b-32-x4-faces-gan"]
     assert all(name in manifest() for name in named)

@@ -47,7 +47,10 @@ def run(weights, photo, *arguments, task="inpaint", network="masked"):
     out = photo.parent / "out.png"
     model = str(weights / f"{network}.weights.h5")
     return main(
-        ["restore", str(photo), "-o", str(out), "--task", task, "--model", model, *arguments]
+        [
+            *("restore", str(photo), "-o", str(out), "--overwrite"),
+            *("--task", task, "--model", model, *arguments),
+        ]
     )
 
 
@@ -99,7 +102,7 @@ def bundle(tmp_path, monkeypatch):
 
 def test_without_a_model_the_bundled_one_of_the_task_is_taken(bundle, photo, capsys):
     out = photo.parent / "out.png"
-    command = ["restore", str(photo), "-o", str(out), "--task"]
+    command = ["restore", str(photo), "-o", str(out), "--overwrite", "--task"]
     results = {}
     bundle("restormer-small", "restormer-small-deblur")
     for task in ("denoise", "deblur"):
@@ -151,7 +154,7 @@ def test_sixteen_bits_grey_and_alpha_are_kept(weights, channels):
     valid = np.ones((13, 17), bool)
     valid[3:6, 2:9] = False
     model = load_model(weights / "masked.weights.h5")
-    result = Inpainter(model, without_masks(model), lambda image: valid)(image)
+    result = Inpainter(model)(image, valid)
     assert result.shape == shape and result.dtype == np.uint16
     np.testing.assert_array_equal(result[valid], image[valid])
     if channels:
