@@ -9,6 +9,8 @@ float, (B, H, W, 1), 1 = a real pixel, 0 = damaged.
 import keras
 from keras import ops
 
+from model import fused
+
 _SQRT_HALF = 0.5**0.5
 _WINDOW_PX = 9  # pixels in a 3×3 window
 
@@ -34,17 +36,28 @@ class ChannelNorm(keras.layers.Layer):
 
     def build(self, input_shape):
         shape = (input_shape[-1],)
-        self.gamma = self.add_weight(shape=shape, initializer="ones", name="gamma")
+        self.gamma = self.add_weight(shape=shape, initializer="ones", name="gamma", autocast=False)
+        self.beta = None
         if self.use_bias:
-            self.beta = self.add_weight(shape=shape, initializer="zeros", name="beta")
+            self.beta = self.add_weight(
+                shape=shape, initializer="zeros", name="beta", autocast=False
+            )
 
-    def call(self, features):
-        centred = features - ops.mean(features, axis=-1, keepdims=True)
+    def call(self, features, training=False):
+        if training:
+            gamma = ops.copy(self.gamma)
+            beta = None if self.beta is None else ops.copy(self.beta)
+            return fused.channel_norm(features, gamma, beta, self.epsilon)
+        x = ops.cast(features, "float32")
+        centred = x - ops.mean(x, axis=-1, keepdims=True)
         variance = ops.mean(ops.square(centred), axis=-1, keepdims=True)
         scale = ops.rsqrt(variance + self.epsilon)
-        if self.use_bias:
-            return centred * scale * self.gamma + self.beta
-        return features * scale * self.gamma
+        normed = (
+            x * scale * self.gamma
+            if self.beta is None
+            else (centred * scale * self.gamma + self.beta)
+        )
+        return ops.cast(normed, features.dtype)
 
     def compute_output_shape(self, input_shape):
         return input_shape
@@ -93,12 +106,24 @@ class PartialDepthwiseConv2D(keras.layers.DepthwiseConv2D):
     def build(self, features_shape):
         super().build(features_shape)
 
-    def call(self, features, valid=None, ratio=None):
-        if valid is None:
+    def call(self, features, valid=None, ratio=None, training=False):
+        if valid is None and not training:
             return super().call(features)
-        features = ops.depthwise_conv(features * valid, self.kernel, padding="same") * ratio
+        times = fused.times_plane if training else ops.multiply
+        if valid is not None:
+            features = times(features, valid)
+        kernel = ops.copy(self.kernel)
+        if training:
+            features = fused.depthwise(features, kernel)
+        else:
+            features = ops.depthwise_conv(features, kernel, padding="same")
+        if valid is not None:
+            features = times(features, ratio)
         if self.use_bias:
-            features = features + self.bias * ops.cast(ratio > 0, features.dtype)
+            bias = ops.copy(self.bias)
+            features = features + (
+                bias if valid is None else bias * ops.cast(ratio > 0, bias.dtype)
+            )
         return features
 
     def compute_output_shape(self, features_shape, *_):
@@ -177,7 +202,9 @@ class Gate(keras.layers.Layer):
     Reference: arXiv:2111.09881, equation 2.
     """
 
-    def call(self, features):
+    def call(self, features, training=False):
+        if training:
+            return fused.gate(features)
         a, b = ops.split(features, 2, axis=-1)  # the gradient of slices pads and adds: half a step
         return a * b * (0.5 * ops.erf(a * _SQRT_HALF) + 0.5)  # a fifth faster than ops.gelu(a) · b
 
@@ -205,45 +232,51 @@ class ChannelAttention(keras.layers.Layer):
 
     def build(self, qkv_shape):
         shape = (self.heads, 1, 1)
-        self.temperature = self.add_weight(shape=shape, initializer="ones", name="temperature")
+        self.temperature = self.add_weight(
+            shape=shape, initializer="ones", name="temperature", autocast=False
+        )
 
-    def call(self, qkv, valid=None):
-        q, k, v = ops.split(qkv, 3, axis=-1)
+    def call(self, qkv, valid=None, training=False):
+        channels = qkv.shape[-1] // 3
+        qk, v = ops.split(qkv, [2 * channels], axis=-1)
         if valid is not None:
-            q, k = q * valid, k * valid
-        q, k, v = (self._by_head(t) for t in (q, k, v))  # (B, heads, HW, C/heads)
-        attended = ops.matmul(v, ops.transpose(self.attention_map(q, k), (0, 1, 3, 2)))
-        return ops.reshape(ops.transpose(attended, (0, 2, 1, 3)), self._shape(qkv))
+            qk = fused.times_plane(qk, valid) if training else qk * valid
+        weights = ops.cast(self.attention_map(qk), v.dtype)
+        attended = ops.matmul(self._by_head(v, 1), ops.transpose(weights, (0, 1, 3, 2)))
+        if self.heads > 1:
+            attended = ops.transpose(attended, (0, 2, 1, 3))
+        return ops.reshape(attended, (*ops.shape(qkv)[:-1], channels))
 
-    def attention_map(self, q, k):
-        """Softmax of the scaled cosines of channels: (B, heads, C/heads, C/heads).
+    def attention_map(self, qk):
+        """Softmax of the scaled cosines of channels: (B, heads, C/heads, C/heads) float32.
 
-        Dividing the products by the norms, not q and k themselves, saves two passes over both.
+        The products of all queries and keys with each other, themselves included, hold the norms
+        too: one matrix product instead of further passes over all pixels, in both directions.
+
+        Args:
+            qk: (B, H, W, 2·C), queries first; 0 where they do not count.
         """
-        products = ops.matmul(ops.transpose(q, (0, 1, 3, 2)), k)
-        norms = _norm(q)[..., None] * _norm(k)[..., None, :]
-        return ops.softmax(products / norms * self.temperature, axis=-1)
+        qk = self._by_head(qk, 2)
+        if keras.backend.standardize_dtype(qk.dtype) == "float16":  # sums over all pixels overflow
+            qk = ops.cast(qk, "float32")
+        products = ops.cast(ops.matmul(ops.transpose(qk, (0, 1, 3, 2)), qk), "float32")
+        n = qk.shape[-1] // 2
+        # the bound lies inside the square root, whose gradient at 0 is infinite
+        norms = ops.sqrt(ops.maximum(ops.diagonal(products, axis1=-2, axis2=-1), 1e-24))
+        norms = norms[..., :n, None] * norms[..., None, n:]
+        return ops.softmax(products[..., :n, n:] / norms * self.temperature, axis=-1)
 
-    def _by_head(self, features):
-        batch, height, width, channels = self._shape(features, parts=1)
-        shape = (batch, height * width, self.heads, channels // self.heads)
-        return ops.transpose(ops.reshape(features, shape), (0, 2, 1, 3))
-
-    def _shape(self, features, parts=3):
+    def _by_head(self, features, parts):
+        """(B, H, W, parts · heads · c) to (B, heads, HW, parts · c)."""
         batch, height, width, channels = ops.shape(features)
-        return (batch, height, width, channels // parts)
+        if self.heads == 1:
+            return ops.reshape(features, (batch, 1, height * width, channels))
+        shape = (batch, height * width, parts, self.heads, channels // self.heads // parts)
+        by_head = ops.transpose(ops.reshape(features, shape), (0, 3, 1, 2, 4))
+        return ops.reshape(by_head, (batch, self.heads, height * width, channels // self.heads))
 
     def compute_output_shape(self, qkv_shape, *_):
         return (*qkv_shape[:-1], qkv_shape[-1] // 3)
 
     def get_config(self):
         return super().get_config() | {"heads": self.heads}
-
-
-def _norm(channels_of_pixels):
-    """Euclidean norm over the pixels, (B, heads, C/heads), at least 1e-12.
-
-    The bound lies inside the square root, whose gradient at 0 is infinite.
-    """
-    squares = ops.sum(ops.square(channels_of_pixels), axis=2)
-    return ops.sqrt(ops.maximum(squares, 1e-24))

@@ -3,7 +3,7 @@
 import keras
 
 from model.layers import Normalize, WeightNormConv2D
-from model.masked import ChannelAttention, ChannelNorm, PartialRatio
+from model.masked import PartialRatio
 
 _CONVOLUTIONS = (
     keras.layers.Conv2D,
@@ -17,8 +17,6 @@ _EXACT = (
     keras.layers.LayerNormalization,
     keras.layers.Rescaling,
     Normalize,
-    ChannelNorm,
-    ChannelAttention,  # its norms run over all pixels: float16 would overflow
     PartialRatio,
 )
 

@@ -131,8 +131,8 @@ def test_attention_map(arrays, key):
     layer.build(qkv.shape)
     layer.set_weights([arrays["mdta_w_temperature"]])
     valid = arrays["mask_random"] if key.startswith("mask") else 1.0
-    q, k = (layer._by_head(tensor * valid) for tensor in tf.split(qkv, 3, axis=-1)[:2])
-    np.testing.assert_allclose(layer.attention_map(q, k), arrays[f"{key}_attn"], atol=1e-5)
+    qk = qkv[..., :20] * valid
+    np.testing.assert_allclose(layer.attention_map(qk), arrays[f"{key}_attn"], atol=1e-5)
 
 
 def test_partial_convolution(arrays):

@@ -1,5 +1,6 @@
 """What masks do to a whole Restormer: nothing where all is real, and what `restore` keeps."""
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -120,3 +121,29 @@ def test_an_untrained_answer_is_near_the_filled_picture():
         output.set_weights([np.zeros_like(weight) for weight in output.get_weights()])
         answers.append(np.abs(model.traced(ramp, valid).numpy() - ramp).max())
     assert answers[0] < 20 and answers[1] > 80
+
+
+@pytest.mark.parametrize("layer_norm", ["with_bias", "bias_free"])
+def test_gradients_in_training_are_those_of_the_plain_layers(layer_norm):
+    keras.utils.set_random_seed(1)
+    model = restormer(
+        dim=4,
+        num_blocks=(1, 1, 1, 1),
+        heads=(1, 2, 1, 2),
+        num_refinement_blocks=1,
+        layer_norm=layer_norm,
+        use_bias=True,
+        mask_aware=True,
+    )
+    for number, weight in enumerate(model.trainable_variables):
+        weight.assign_add(0.1 * tf.random.stateless_normal(weight.shape, (1, number)))
+    pictures = tf.random.stateless_uniform((2, 19, 23, 3), (3, 4), 0, 255)
+    valid = tf.cast(tf.random.stateless_uniform((2, 19, 23, 1), (5, 6)) > 0.2, tf.float32)
+    gradients = {}
+    for training in (False, True):
+        with tf.GradientTape() as tape:
+            error = model([pictures, valid], training=training) - pictures
+            loss = tf.reduce_mean(tf.sqrt(1 + error**2))
+        gradients[training] = tape.gradient(loss, model.trainable_variables)
+    for plain, fused in zip(gradients[False], gradients[True], strict=True):
+        assert tf.norm(plain - fused) <= 1e-3 * tf.norm(plain) + 1e-7
