@@ -4,6 +4,8 @@ import cv2
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib import colormaps
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
@@ -95,6 +97,31 @@ def error_map(a, b, *, largest=64):
     if difference.ndim == 3:
         difference = difference.mean(axis=-1)
     return colormaps["jet"](np.clip(difference / largest, 0, 1), bytes=True)[..., :3]
+
+
+def error_maps(pictures, truth, zoom=None, *, largest=64, inch=4.0):
+    """Draw where pictures differ from another one: error maps in a row, with their scale.
+
+    Args:
+        pictures: Title → (H, W) or (H, W, C) in 0..255.
+        truth: The same shape; or title → truth, where each picture has its own.
+        zoom: As for `side_by_side`.
+        largest: As for `error_map`.
+        inch: Side of a picture.
+
+    Returns:
+        A `matplotlib.figure.Figure`.
+
+    Raises:
+        ValueError: The shapes differ.
+    """
+    truths = truth if isinstance(truth, dict) else dict.fromkeys(pictures, truth)
+    maps = {title: error_map(p, truths[title], largest=largest) for title, p in pictures.items()}
+    figure = side_by_side(maps, zoom, inch=inch)
+    colours = ScalarMappable(Normalize(0, largest), "jet")
+    bar = figure.colorbar(colours, ax=figure.axes, shrink=0.8, extend="max")
+    bar.set_label("difference, grey levels")
+    return figure
 
 
 def with_boxes(picture, boxes):

@@ -15,7 +15,7 @@ LABELS = {
 """What is drawn, in this order, before anything else."""
 
 _NOT_DRAWN = {"step", "session_s", "skipped_steps"}
-_COLUMNS = 3
+_COLUMNS = 2  # more would be shrunk by a page, and their text with them
 _STYLES = ("-", "--", ":", "-.")
 _MOST_INSIDE = 4  # entries of a legend; longer ones stand beside their panel
 _MOST_MARKED = 50  # points of a line; more are a line without marks
@@ -60,7 +60,7 @@ def draw_curves(runs, png):
     if not panels:
         return False
     rows, columns = -(-len(panels) // _COLUMNS), min(len(panels), _COLUMNS)
-    figure = Figure(figsize=(6 * columns, 4 * rows), layout="constrained")
+    figure = Figure(figsize=(5 * columns, 3.5 * rows), layout="constrained")
     grid = iter(figure.subplots(rows, columns, squeeze=False).flat)
     for quantity, curves in panels.items():
         _draw_panel(next(grid), quantity, curves, several=len(runs) > 1)
@@ -83,6 +83,9 @@ def _panels(runs):
                 name = task or (key if quantity == "loss" else "")
                 curves = panels.setdefault(quantity, {})
                 curves.setdefault((run, name), []).append((line["step"], line[key]))
+    rates = panels.get("learning_rate", {}).values()
+    if len({value for points in rates for _, value in points}) == 1:
+        del panels["learning_rate"]  # says nothing that a number would not
     order = [*LABELS, *sorted(panels)]
     return {quantity: panels[quantity] for quantity in sorted(panels, key=order.index)}
 
@@ -102,9 +105,9 @@ def _draw_panel(axes, quantity, curves, *, several):
     if quantity == "loss" and _far_apart(curves.values()):
         axes.set_yscale("log")
     if len(curves) > _MOST_INSIDE:
-        axes.legend(fontsize="small", loc="upper left", bbox_to_anchor=(1, 1))
+        axes.legend(fontsize=9, loc="upper left", bbox_to_anchor=(1, 1))
     elif several or len(curves) > 1:
-        axes.legend(fontsize="small")
+        axes.legend(fontsize=9)
 
 
 def _far_apart(curves):

@@ -6,6 +6,8 @@ import pytest
 
 from infer.detect import Detection
 from infer.plot import (
+    error_map,
+    error_maps,
     neighbour_steps,
     side_by_side,
     texture_distance,
@@ -48,6 +50,17 @@ def test_any_mode_and_depth_can_be_drawn():
 def test_sizes_must_agree():
     with pytest.raises(ValueError, match=r"one size, got \[\(2, 3\), \(3, 2\)\]"):
         side_by_side({"a": np.zeros((2, 3)), "b": np.zeros((3, 2))})
+
+
+def test_error_maps_have_a_scale():
+    random = np.random.default_rng(0)
+    a, b, truth = random.integers(0, 256, (3, 13, 17, 3), dtype=np.uint8)
+    *maps, bar = error_maps({"a": a, "b": b}, truth, largest=32).axes
+    assert [axes.get_title() for axes in maps] == ["a", "b"]
+    np.testing.assert_array_equal(drawn(maps[1]), error_map(b, truth, largest=32))
+    assert bar.get_ylabel() == "difference, grey levels" and bar.get_ylim() == (0, 32)
+    own, _ = error_maps({"a": a}, {"a": a}).axes
+    np.testing.assert_array_equal(drawn(own), error_map(a, a))
 
 
 def test_boxes_are_drawn_where_they_are_into_a_copy():

@@ -91,10 +91,16 @@ def test_a_line_still_being_written_is_left_out(tmp_path):
     assert [line["step"] for line in read_metrics(run)] == [100, 200]
 
 
-def test_every_run_gets_loss_psnr_and_learning_rate(tmp_path):
+def size_of(png):
+    return np.asarray(Image.open(png)).shape[:2]
+
+
+def test_every_run_gets_loss_and_psnr_and_a_learning_rate_that_changes(tmp_path):
     draw_run(write_run(tmp_path, pixel_lines()))
-    height, width = np.asarray(Image.open(tmp_path / "curves.png")).shape[:2]
-    assert (height, width) == (400, 1800)  # three panels side by side
+    assert size_of(tmp_path / "curves.png") == (350, 1000)  # two panels side by side
+    lines = [line | {"learning_rate": 1e-4 / line["step"]} for line in pixel_lines()]
+    draw_run(write_run(tmp_path, lines))
+    assert size_of(tmp_path / "curves.png") == (700, 1000)
 
 
 def test_tasks_get_panels_of_their_metrics(tmp_path):
@@ -103,10 +109,10 @@ def test_tasks_get_panels_of_their_metrics(tmp_path):
         for n, line in enumerate(pixel_lines())
     ]
     draw_run(write_run(tmp_path, lines))
-    assert np.asarray(Image.open(tmp_path / "curves.png")).shape[:2] == (800, 1800)
+    assert size_of(tmp_path / "curves.png") == (700, 1000)  # loss, PSNR, LPIPS
 
 
 def test_nothing_is_drawn_of_nothing(tmp_path):
     draw_run(tmp_path)
-    draw_run(write_run(tmp_path / "a", [{"step": 1, "session_s": 1}]))
+    draw_run(write_run(tmp_path / "a", [{"step": 1, "session_s": 1, "learning_rate": 1e-4}]))
     assert not list(tmp_path.rglob("*.png"))

@@ -72,7 +72,7 @@ def draw_comparison(png, rows):
     for line, (task, pictures) in zip(grid, rows.items(), strict=True):
         for axes, (name, picture) in zip(line, pictures.items(), strict=True):
             axes.imshow(picture)
-            axes.set_title(f"{task}: {name}", fontsize=8)
+            axes.set_title(f"{task}: {name}", fontsize=9)
     figure.savefig(png, dpi=120)
 
 
@@ -84,14 +84,14 @@ def draw_error_maps(png, rows):
             difference = pictures[kind].astype(np.float32) - pictures["truth"]
             error = np.abs(difference).mean(axis=2)
             image = axes.imshow(error, cmap="jet", vmin=0, vmax=LARGEST_ERROR)
-            axes.set_title(f"{task}: {kind}", fontsize=8)
+            axes.set_title(f"{task}: {kind}", fontsize=9)
     bar = figure.colorbar(image, ax=grid, shrink=0.6, extend="max")
-    bar.set_label(f"mean absolute error,\n0 to {LARGEST_ERROR} of 255 grey levels", fontsize=8)
+    bar.set_label(f"mean absolute error,\n0 to {LARGEST_ERROR} of 255 grey levels", fontsize=9)
     figure.savefig(png, dpi=120)
 
 
 def _grid(rows, columns):
-    figure = Figure(figsize=(3 * columns, 3 * len(rows)), layout="constrained")
+    figure = Figure(figsize=(2.5 * columns, 2.7 * len(rows)), layout="constrained")
     grid = figure.subplots(len(rows), columns, squeeze=False)
     for axes in grid.flat:
         axes.set_axis_off()

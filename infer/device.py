@@ -1,0 +1,27 @@
+"""What a notebook computes on: a GPU where there is one."""
+
+import os
+
+from data.quiet_start import load_tensorflow
+
+
+def set_up_device():
+    """Import TensorFlow quietly and let it take a GPU's memory as needed, not all at once.
+
+    Call it before anything else in TensorFlow.
+
+    Returns:
+        A sentence on what TensorFlow computes on.
+    """
+    load_tensorflow()
+    import tensorflow as tf
+
+    gpus = tf.config.list_physical_devices("GPU")
+    for gpu in gpus:
+        tf.config.experimental.set_memory_growth(gpu, True)
+    if not gpus:
+        return f"No GPU was found: computing on {os.cpu_count()} CPU cores."
+    names = [
+        tf.config.experimental.get_device_details(gpu).get("device_name", gpu.name) for gpu in gpus
+    ]
+    return f"Computing on {' and '.join(names)}."
