@@ -24,4 +24,5 @@ def training_time(trainer, dataset, steps):
         losses = trainer.train_step(*next(batches))
     float(losses[0])  # waits for a GPU
     step_s = (time.perf_counter() - started_at) / _MEASURED
-    return f"{step_s:.2g} s a step: {steps:,} steps take about {step_s * steps / 3600:.2g} hours here"
+    hours = step_s * steps / 3600
+    return f"{step_s:.2g} s a step: {steps:,} steps take about {hours:.2g} hours here"
