@@ -77,6 +77,7 @@ def test_edsr_and_wdsr_notebooks(div2k, network):
     matplotlib.pyplot.close("all")
 
 
+@pytest.mark.slow
 def test_srgan_notebook(div2k):
     from model import resolve_single
     from model.srgan import discriminator, generator

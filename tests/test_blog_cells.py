@@ -66,6 +66,7 @@ def test_random_batches_validate_its_srgan_generator():
     assert np.isfinite(pre_trainer.evaluate(valid_ds.take(10)).numpy())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NETWORKS)
 def test_its_networks_are_fine_tuned_and_compared(name):
     weights_file = f"weights/{name}/weights.h5"

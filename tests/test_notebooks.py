@@ -71,9 +71,7 @@ def test_shows_today_what_it_keeps(path, tmp_path, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", str(ROOT))  # what it writes goes to tmp_path, not to ROOT
     kept = list(texts(nbformat.read(path, 4)))
     now = list(texts(executed(nbformat.read(path, 4), tmp_path)))
-    found = [
-        sentence for a, b in zip(kept, now, strict=True) for sentence in differences(a, b)
-    ]
+    found = [sentence for a, b in zip(kept, now, strict=True) for sentence in differences(a, b)]
     assert not found, f"run {path.name} again and keep its outputs: {found}"
 
 
@@ -145,10 +143,11 @@ def test_the_first_cell_finds_a_checkout_and_an_installed_library(tmp_path, monk
 def test_the_first_cell_installs_the_library_on_colab(tmp_path, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", str(ROOT))  # for the last line; it is hidden from find_spec
     colab = (
-        "import builtins, importlib.util, sys, types\n"
+        "import importlib.util, sys, types\n"
         "sys.modules['google.colab'] = types.ModuleType('google.colab')\n"
-        "importlib.util.find_spec = lambda name: None\n"
-        "builtins.input = lambda question: 'https://example.org/sr.git'\n"
+        "found = importlib.util.find_spec\n"
+        "importlib.util.find_spec = lambda name: None if name == 'infer' else found(name)\n"
+        "input = lambda question: 'https://example.org/sr.git'\n"
         "get_ipython().register_magic_function(lambda line: print('pip', line), 'line', 'pip')\n"
     )
     printed = first_cell(tmp_path, colab)

@@ -121,6 +121,7 @@ def assert_equal_within_float(ours, theirs):
         np.testing.assert_allclose(a, b, rtol=0, atol=2e-5)
 
 
+@pytest.mark.slow
 def test_two_replicas_equal_one_and_a_run_goes_from_one_to_two_and_back(one_process, tmp_path):
     whole = Python(TWO_CPUS, tmp_path / "whole", 6)
     train(tf.distribute.get_strategy(), tmp_path / "mixed", 2)
@@ -132,6 +133,7 @@ def test_two_replicas_equal_one_and_a_run_goes_from_one_to_two_and_back(one_proc
     assert_equal_within_float(weights(tmp_path / "mixed"), one_process)
 
 
+@pytest.mark.slow
 def test_two_processes_have_equal_weights_and_those_of_one(one_process, tmp_path):
     for worker in two_workers(tmp_path, 6):
         assert worker.status() == 0, worker.errors.read_text()
@@ -144,6 +146,7 @@ def test_two_processes_have_equal_weights_and_those_of_one(one_process, tmp_path
     assert len(json.loads((tmp_path / "run.json").read_text())["sessions"]) == 1
 
 
+@pytest.mark.slow
 def test_a_worker_that_dies_stops_the_others_with_a_message_and_a_restart_goes_on(tmp_path):
     chief, other = two_workers(tmp_path, 100_000)
     log = tmp_path / "metrics.jsonl"

@@ -48,6 +48,7 @@ def test_the_losses_are_the_papers(tmp_path):
     assert run.loss_names[5] == "face"
 
 
+@pytest.mark.slow
 def test_both_networks_learn_and_feature_networks_do_not(tmp_path):
     content, face = lpips("squeeze"), dlib_face("conv5")
     content_loss = losses.lpips_content_loss(content)
@@ -78,6 +79,7 @@ def smallest():
     return generator, keras.Sequential([*layers, keras.layers.Dense(1)])
 
 
+@pytest.mark.slow
 def test_going_on_gives_the_same_as_never_stopping(tmp_path):
     def weights(directory, *stops):
         for steps in stops:

@@ -68,6 +68,7 @@ def datasets(store, task, train_size, valid_size):
     return training, DamagedPictures(task, store, valid_size, seed=1).whole_pictures()
 
 
+@pytest.mark.slow
 def test_resumes_in_the_middle_of_a_turn_bit_for_bit(store, tmp_path):
     start_anew(1)
     whole = trainer(tmp_path / "whole")
@@ -88,6 +89,7 @@ def test_resumes_in_the_middle_of_a_turn_bit_for_bit(store, tmp_path):
             np.testing.assert_array_equal(ours, theirs)
 
 
+@pytest.mark.slow
 def test_learns_and_shows_every_task(store, tmp_path):
     run = trainer(tmp_path, 3e-3)
     run.train(train_ds(store, [(0, 24, 2)]), valid_ds(store), 60, evaluate_every=20)
@@ -154,6 +156,7 @@ def test_refuses_more_pictures_than_there_are_and_no_steps(store, tmp_path):
         mean_scores(lambda damaged, _: damaged, [], {})
 
 
+@pytest.mark.slow
 def test_study_goes_on_after_an_interruption_and_writes_tables_and_figures(store, tmp_path):
     interrupted = [True]
 
@@ -213,6 +216,7 @@ def command(store_dir, tmp_path, *words):
     return main([*words, *clean, "--caches-dir", str(tmp_path / "caches")])
 
 
+@pytest.mark.slow
 def test_command_lines_from_foundation_to_study(store, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr("model.restormer.restormer_lite", lambda mask_aware: restormer(**SMALLEST))
     clean, out = tmp_path / "clean", tmp_path / "weights"

@@ -69,6 +69,7 @@ def study(sets, directory, recipe=RECIPE, said=None):
     return run, fused
 
 
+@pytest.mark.slow
 def test_trains_scores_and_writes_every_variant_once(sets, tmp_path):
     said = []
     run, fused = study(sets, tmp_path, said=said)
@@ -160,6 +161,7 @@ def run(folder, command, *arguments):
     return main([str(argument) for argument in arguments])
 
 
+@pytest.mark.slow
 def test_commands_train_both_stages_on_faces(folder):
     network = ["--num-filters", 2, "--num-blocks", 1, "--num-growth", 2]
     first, second = folder / "psnr.weights.h5", folder / "gan.weights.h5"

@@ -3,11 +3,13 @@
 import re
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from benchmarks import mask_ablation
 
 
+@pytest.mark.slow
 def test_prints_a_row_for_each_network_asked_for(tmp_path, capsys):
     random = np.random.default_rng(0)
     for i in range(2):

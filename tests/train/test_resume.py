@@ -101,6 +101,7 @@ def unfinished(last):
     return [name for name in os.listdir(last) if "temp" in name] if last.is_dir() else []
 
 
+@pytest.mark.slow
 def test_killed_twenty_times_also_while_saving_a_gan_ends_bit_for_bit_the_same(hr, tmp_path):
     len(hr)  # build the store once
     context = multiprocessing.get_context("forkserver")
@@ -127,6 +128,7 @@ def test_killed_twenty_times_also_while_saving_a_gan_ends_bit_for_bit_the_same(h
         assert json.loads(our_line) | {"session_s": 0} == json.loads(their_line) | {"session_s": 0}
 
 
+@pytest.mark.slow
 def test_all_state_of_a_traced_gan_resumes_bit_for_bit(hr, tmp_path):
     for folder, stops in (("whole", [5]), ("parts", [2, 3, 5])):
         for stop in stops:

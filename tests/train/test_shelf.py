@@ -47,6 +47,7 @@ def test_two_stages_run(hr_dir, tmp_path, monkeypatch, capfd):
         assert {str(tensor.dtype) for tensor in weight_file._tensors(file).values()} == {"float16"}
 
 
+@pytest.mark.slow
 def test_a_stage_that_fails_in_its_process_ends_the_recipe(tmp_path, monkeypatch):
     stage = "edsr --hr {pictures} --steps 1"
     monkeypatch.setattr(shelf, "RECIPES", {"tiny": shelf.Recipe((stage, stage))})

@@ -65,7 +65,10 @@ def all_state(trainer):
     return [np.asarray(v) for v in variables] + [trainer.step, float(state.best_psnr)]
 
 
-@pytest.mark.parametrize("name", TRAINERS)
+@pytest.mark.parametrize(
+    "name",
+    ["edsr", *(pytest.param(n, marks=pytest.mark.slow) for n in ("wdsr", "srgan-generator"))],
+)
 def test_a_resumed_run_is_bit_for_bit_an_uninterrupted_one(name, pictures, tmp_path):
     train_ds, valid_ds = pictures.dataset(2, seed=3), pictures.dataset(1, 1, False)
     start_anew(1)
@@ -198,6 +201,7 @@ def start(arguments):
     )
 
 
+@pytest.mark.slow
 def test_killed_at_any_moment_the_same_command_ends_with_the_same_weights(pictures, tmp_path):
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     hr_dir = tmp_path / "hr"

@@ -59,6 +59,7 @@ def test_several_steps_a_call_are_the_same_steps(tmp_path):
     assert_close(three.model, one.model, 0)
 
 
+@pytest.mark.slow
 def test_xla_gives_the_same_update(tmp_path):
     plain = trained(tmp_path / "plain", steps=2)
     compiled = trained(tmp_path / "compiled", steps=2, jit_compile=True, accumulate=2)
