@@ -50,9 +50,8 @@ def _commands():
     for page in [*PAGES, ROOT / "weights" / "README.md", *NOTEBOOKS]:
         for block in blocks(text_of(page), "bash"):
             for line in block.replace("\\\n", " ").splitlines():
-                _, found, command = line.partition("python -m ")
-                if found:
-                    yield pytest.param(line, id=f"{name_of(page)}-{command}")
+                if re.search(r"\b(python -m|whole-pictures) ", line):
+                    yield pytest.param(line, id=f"{name_of(page)}-{line}")
 
 
 def save(path, pixels):
@@ -88,7 +87,7 @@ def test_python_blocks_run(in_folder, code):
 @pytest.mark.parametrize("line", [*_commands()])
 def test_commands_parse(line):
     words = shlex.split(line, comments=True)
-    words = words[words.index("-m") + 1 :]
+    words = words[words.index("-m" if "-m" in words else "whole-pictures") + 1 :]
     if words[0] in ("data", "infer", "train"):
         importlib.import_module(f"{words[0]}.__main__").parser().parse_args(words[1:])
     else:
