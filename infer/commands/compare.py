@@ -5,7 +5,7 @@ from pathlib import Path
 from data.quiet_start import load_tensorflow
 from infer.commands.options import add_overwrite
 
-HELP = "Make a page with a slider between pictures of one motif, with scores and error maps."
+HELP = "Make a page with a slider between pictures of one scene, with scores and error maps."
 EXAMPLE = "compare before.png after.png --reference original.png -o page.html"
 
 

@@ -281,6 +281,7 @@ def test_large_results_go_through_a_file_and_wait_for_the_disk(
     assert len(list(out.iterdir())) == 4, "the file behind a large result is left"
 
 
+@pytest.mark.slow
 def test_a_kill_leaves_no_half_file_and_the_next_run_goes_on(weights, tmp_path):
     pictures, out = tmp_path / "in", tmp_path / "out"
     pictures.mkdir()
