@@ -82,6 +82,10 @@ class PairFolders:
 
     def batch(self, step, batch_size, crop_px, part=(0, 1)):
         """Return batch number `step`: damaged and clean (B, h, h, 3) and valid (B, h, h, 1)."""
+        if min(batch_size, crop_px) < 1:
+            raise ValueError(
+                f"batch_size and crop_px must be at least 1, got {batch_size} and {crop_px}"
+            )
         large = self._numbers[(self._sizes[self._numbers] >= crop_px).all(axis=1)]
         if not len(large):
             raise ValueError(f"every pair of pictures is smaller than the crop of {crop_px} px")

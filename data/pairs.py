@@ -80,6 +80,9 @@ class Pairs:
         scale: HR size over LR size.
         report: Called with a sentence on what is cut or not used.
 
+    Attributes:
+        left_out: How many pairs are not readable.
+
     Raises:
         ValueError: No pair is usable, or sizes do not match: names the first such pair.
     """
@@ -88,6 +91,7 @@ class Pairs:
         self._lr, self._hr, self.scale, self.report = lr_store, hr_store, scale, report
         readable = lr_store.sizes.all(axis=1) & hr_store.sizes.all(axis=1)
         self.numbers = np.flatnonzero(readable)
+        self.left_out = len(readable) - len(self.numbers)
         if not len(self.numbers):
             raise ValueError("no pair of pictures is readable")
         self.lr_sizes = lr_store.sizes[self.numbers]
@@ -162,7 +166,9 @@ class CropSampler:
     """
 
     def __init__(self, pairs, batch_size, hr_crop_px, seed, damage=None):
-        if hr_crop_px % pairs.scale:
+        if batch_size < 1:
+            raise ValueError(f"batch_size must be at least 1, got {batch_size}")
+        if hr_crop_px < 1 or hr_crop_px % pairs.scale:
             raise ValueError(f"hr_crop_px must be a multiple of {pairs.scale}, got {hr_crop_px}")
         self.pairs, self.batch_size, self.seed, self.damage = pairs, batch_size, seed, damage
         self.lr_px, self.hr_px = hr_crop_px // pairs.scale, hr_crop_px

@@ -12,10 +12,18 @@ from PIL import Image
 
 from data.pair_folders import PairFolders
 from data.pairs import CropSampler, PairSource
-from data.pictures.folder import PICTURE_SUFFIXES, Paths, picture_files, read_picture
+from data.pictures.folder import (
+    PICTURE_SUFFIXES,
+    READ_ERRORS,
+    Paths,
+    picture_files,
+    read_picture,
+)
+from data.pictures.whole_file import whole_file
 from data.sources import files_source
 from data.store import open_store
-from data.tasks import damage, find_task, task_batches
+from data.store_writer import printable
+from data.tasks import check_strength, damage, task_batches
 
 LAYOUTS = {
     "prepared": (r"^(.*)\binput/", r"\1target/"),
@@ -28,7 +36,7 @@ LAYOUTS = {
 """Data set to what in a damaged picture's path (with ``/``) becomes what in the clean one's."""
 
 
-def write_damaged(task, in_dir, out_dir, *, strength=None, seed=0):
+def write_damaged(task, in_dir, out_dir, *, strength=None, seed=0, overwrite=False, report=print):
     """Damage every picture of a folder and write input, target and mask pictures.
 
     Args:
@@ -37,25 +45,54 @@ def write_damaged(task, in_dir, out_dir, *, strength=None, seed=0):
         out_dir: Where to write.
         strength: In the task's unit; drawn for each picture by default.
         seed: The same seed makes the same damage.
+        overwrite: Replace pictures that are there.
+        report: Called with a sentence on each picture that cannot be read, which is left out.
 
     Returns:
         Number of pictures written.
 
     Raises:
-        ValueError: There is no such task, or a picture has more than 8 bits a channel.
-        OSError: A folder or picture cannot be read or written.
+        ValueError: There is no such task, its strength cannot be that, or two pictures differ in
+            their suffix only and so would be written to one file.
+        FileExistsError: A file is there, and `overwrite` is not set.
+        OSError: A folder cannot be read or written.
     """
-    find_task(task)
-    files = picture_files(in_dir)
+    check_strength(task, strength)
+    files, folder = picture_files(in_dir), Path(out_dir, task)
+    _check_targets(files, folder, overwrite)
+    written = 0
     for number, file in enumerate(files):
-        clean = read_picture(file)
+        try:
+            clean = read_picture(file)
+        except READ_ERRORS as error:
+            report(printable(f"left out: unreadable picture {file}: {error}"))
+            continue
         damaged, valid = damage(task, clean, np.random.default_rng([seed, number]), strength)
         parts = {"input": damaged, "target": clean, "mask": valid[..., 0] * np.uint8(255)}
         for name, picture in parts.items():
-            path = Path(out_dir, task, name, f"{file.stem}.png")
-            path.parent.mkdir(parents=True, exist_ok=True)
-            Image.fromarray(picture).save(path)
-    return len(files)
+            _write_png(folder / name / f"{file.stem}.png", picture)
+        written += 1
+    return written
+
+
+def _check_targets(files, folder, overwrite):
+    taken = {}
+    for file in files:
+        if file.stem in taken:
+            raise ValueError(
+                f"{taken[file.stem]} and {file.name} in {file.parent} would both become "
+                f"{file.stem}.png: rename one"
+            )
+        taken[file.stem] = file.name
+        target = folder / "input" / f"{file.stem}.png"
+        if target.exists() and not overwrite:
+            raise FileExistsError(f"{target} is there; --overwrite replaces it")
+
+
+def _write_png(path, pixels):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with whole_file(path) as file:
+        Image.fromarray(pixels).save(file, "PNG")
 
 
 def write_tfds(name, split, count, out_dir):
@@ -70,6 +107,8 @@ def write_tfds(name, split, count, out_dir):
     Raises:
         ValueError: The data set has no pictures, or fewer than `count`.
     """
+    if count < 1:
+        raise ValueError(f"count must be at least 1, got {count}")
     import tensorflow_datasets as tfds  # noqa: PLC0415  slow to import, and only needed here
 
     written = 0
@@ -77,9 +116,8 @@ def write_tfds(name, split, count, out_dir):
         if "image" not in element:
             raise ValueError(f"{name} has no feature 'image', but {', '.join(element)}")
         path = Path(out_dir, f"{name.replace('/', '-')}-{split}-{written:06}.png")
-        path.parent.mkdir(parents=True, exist_ok=True)
         picture = element["image"]
-        Image.fromarray(picture[..., 0] if picture.shape[-1] == 1 else picture).save(path)
+        _write_png(path, picture[..., 0] if picture.shape[-1] == 1 else picture)
         written += 1
     if written < count:
         raise ValueError(f"{name} {split} has only {written} pictures, not {count}")

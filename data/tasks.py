@@ -29,12 +29,14 @@ class Task:
         strengths: Least and greatest strength in training.
         usual: Strength in validation.
         unit: What strength means.
+        possible: Least and greatest strength that means anything.
     """
 
     damage: Callable
     strengths: tuple[float, float]
     usual: float
     unit: str
+    possible: tuple[float, float]
 
 
 def _motion_blur(picture, length_px, random):
@@ -61,14 +63,20 @@ def _jpeg(picture, quality, random):
 
 
 TASKS = {
-    "gaussian-noise": Task(degrade.gaussian_noise, (5, 50), 25, "sigma in grey levels"),
-    "salt-and-pepper": Task(degrade.salt_and_pepper, (0.01, 0.1), 0.05, "share of values"),
-    "poisson-noise": Task(degrade.poisson_noise, (10, 100), 30, "photons at 255"),
-    "motion-blur": Task(_motion_blur, (5, 21), 15, "length in px"),
-    "gaussian-blur": Task(_gaussian_blur, (0.8, 3), 2, "sigma in px"),
-    "aliasing": Task(lambda p, scale, _: degrade.alias(p, scale), (0.3, 0.5), 0.3, "share kept"),
-    "inpainting": Task(_scratch, (2, 5), 3.5, "scratches on 128×128 px"),
-    "jpeg": Task(_jpeg, (30, 95), 40, "quality"),
+    "gaussian-noise": Task(
+        degrade.gaussian_noise, (5, 50), 25, "sigma in grey levels", (0.01, 255)
+    ),
+    "salt-and-pepper": Task(
+        degrade.salt_and_pepper, (0.01, 0.1), 0.05, "share of values", (0.0001, 1)
+    ),
+    "poisson-noise": Task(degrade.poisson_noise, (10, 100), 30, "photons at 255", (0.1, 1e06)),
+    "motion-blur": Task(_motion_blur, (5, 21), 15, "length in px", (1, 500)),
+    "gaussian-blur": Task(_gaussian_blur, (0.8, 3), 2, "sigma in px", (0.05, 100)),
+    "aliasing": Task(
+        lambda p, scale, _: degrade.alias(p, scale), (0.3, 0.5), 0.3, "share kept", (0.01, 1)
+    ),
+    "inpainting": Task(_scratch, (2, 5), 3.5, "scratches on 128×128 px", (0.01, 100)),
+    "jpeg": Task(_jpeg, (30, 95), 40, "quality", (1, 100)),
 }
 
 TRAINING_MIX = dict(zip(TASKS, (400, 400, 400, 200, 200, 900, 500, 400), strict=True))
@@ -96,8 +104,9 @@ def damage(task, picture, random, strength=None):
         pixel, 0 = damaged. All tasks but inpainting give 1 everywhere.
 
     Raises:
-        ValueError: There is no such task; lists them.
+        ValueError: There is no such task, or its strength cannot be that.
     """
+    check_strength(task, strength)
     chosen = find_task(task)
     if strength is None:
         strength = random.uniform(*chosen.strengths)
@@ -116,6 +125,20 @@ def find_task(name):
     if name not in TASKS:
         raise ValueError(f"no task {name!r}; there are {', '.join(TASKS)}")
     return TASKS[name]
+
+
+def check_strength(name, strength):
+    """Check a task's name, and a strength where it is not None.
+
+    Raises:
+        ValueError: There is no such task, or its strength cannot be that.
+    """
+    task = find_task(name)
+    low, high = task.possible
+    if strength is not None and not low <= strength <= high:
+        raise ValueError(
+            f"strength of {name} ({task.unit}) must be from {low:g} to {high:g}, got {strength:g}"
+        )
 
 
 def clean_store(directories, caches_dir=".caches", **options):
