@@ -35,6 +35,26 @@ def sample_folders(directory):
     return folders["train"], folders["valid"]
 
 
+def tissue_folders(directory):
+    """Write two parts of a micrograph as PNG files, unless they are there.
+
+    Stained tissue is unlike photographs, so a network trained on those can be seen to learn from
+    few steps. The picture is `skimage.data.immunohistochemistry`, without known copyright.
+
+    Args:
+        directory: Folder in which ``train/`` and ``valid/`` are made.
+
+    Returns:
+        The paths of both.
+    """
+    tissue = skimage.data.immunohistochemistry()
+    folders = Path(directory, "train"), Path(directory, "valid")
+    for folder, part in zip(folders, (tissue[:, :352], tissue[:192, 360:]), strict=True):
+        folder.mkdir(parents=True, exist_ok=True)
+        _write(folder / "tissue.png", part)
+    return folders
+
+
 def _write(path, pixels):
     if not path.exists():
         Image.fromarray(pixels).save(path)

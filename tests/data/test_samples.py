@@ -2,9 +2,10 @@
 
 import numpy as np
 from PIL import Image
+from skimage.data import immunohistochemistry
 
 from data import ImageFolder
-from data.samples import TRAINING, VALIDATION, VALIDATION_PX, sample_folders
+from data.samples import TRAINING, VALIDATION, VALIDATION_PX, sample_folders, tissue_folders
 
 
 def test_samples_are_folders_of_colour_pictures(tmp_path):
@@ -17,6 +18,14 @@ def test_samples_are_folders_of_colour_pictures(tmp_path):
     source = ImageFolder(valid, scale=4, caches_dir=tmp_path / "caches", report=print)
     lr, hr = next(iter(source.dataset(2, hr_crop_px=96)))
     assert lr.shape == (2, 24, 24, 3) and hr.shape == (2, 96, 96, 3)
+
+
+def test_tissue_is_two_parts_of_one_picture(tmp_path):
+    parts = [Image.open(folder / "tissue.png") for folder in tissue_folders(tmp_path / "tissue")]
+    assert [part.size for part in parts] == [(352, 512), (152, 192)]
+    whole = immunohistochemistry()
+    np.testing.assert_array_equal(parts[0], whole[:, :352])
+    np.testing.assert_array_equal(parts[1], whole[:192, 360:])
 
 
 def test_samples_are_written_once(tmp_path):
