@@ -116,6 +116,7 @@ def test_small_and_grey_pictures_are_scored(tmp_path, weights, capsys):
     assert " / -" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_the_published_network_has_its_published_psnr(shared, tmp_path):
     file, table = shared / "data/weights/krasserm-wdsr-b-32-x4.h5", tmp_path / "table.json"
     model = wdsr_b(4, num_res_blocks=32)

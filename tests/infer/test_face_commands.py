@@ -181,6 +181,7 @@ def evaluate(weights, hr, *arguments):
     return main([str(argument) for argument in ["evaluate", *models, *arguments]])
 
 
+@pytest.mark.slow
 def test_evaluate_scores_fusion_beside_the_general_network(weights, finds, tmp_path, capsys):
     finds += FACES
     lpips("squeeze").save_weights(tmp_path / "lpips.weights.h5")

@@ -4,6 +4,7 @@ On Set5 it is scored in test_infer_evaluate.py, through the command line.
 """
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from model import resolve
@@ -11,6 +12,7 @@ from model.metrics import psnr
 from model.wdsr import wdsr_b
 
 
+@pytest.mark.slow
 def test_published_wdsr_scores_on_set14(shared):
     """Mean PSNR on luma, 4 px border cut, on LR as distributed."""
     model = wdsr_b(4, num_res_blocks=32)
