@@ -22,7 +22,8 @@ from skimage import restoration
 from tqdm import tqdm
 
 from data.degrade import gaussian_kernel, motion_kernel, to_uint8
-from data.pictures.folder import picture_files, read_picture
+from data.pictures.folder import picture_files
+from data.pictures.read import read_rgb8
 from data.tasks import TASKS, damage
 
 
@@ -254,7 +255,7 @@ def files_of(directory):
 
 def damaged_picture(options, number, task, strength):
     """Damage the middle of a picture of the folder, always in the same way."""
-    clean = read_picture(files_of(options.clean)[number])
+    clean = read_rgb8(files_of(options.clean)[number])
     if options.crop_px:
         top, left = ((n - options.crop_px) // 2 for n in clean.shape[:2])
         clean = clean[max(top, 0) :, max(left, 0) :][: options.crop_px, : options.crop_px]

@@ -23,7 +23,7 @@ import psutil
 from PIL import Image
 
 from data import store as store_module
-from data.pictures.folder import read_picture
+from data.pictures.read import read_rgb8
 from data.store import PictureStore
 from data.store_writer import DONE, INDEX
 
@@ -124,7 +124,7 @@ def decoding_rate(folder, pictures=12):
     Image.fromarray(low).resize((2040, 1356), Image.Resampling.BICUBIC).save(file)
     started = time.perf_counter()
     for _ in range(pictures):
-        read_picture(file)
+        read_rgb8(file)
     return pictures / (time.perf_counter() - started)
 
 

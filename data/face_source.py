@@ -9,7 +9,8 @@ import numpy as np
 
 from data.batches import step_generator
 from data.degrade import imresize
-from data.pictures.folder import READ_ERRORS, Paths, read_picture
+from data.pictures.folder import READ_ERRORS, Paths
+from data.pictures.read import read_rgb8
 from data.sources import Source, files_source
 
 _LEAST_CONFIDENCE = 0.9
@@ -32,7 +33,7 @@ def faces_source(files, detector, px, copies, seed):
     @functools.cache
     def found(number):
         """Top, bottom, left and right of the face of a file."""
-        picture = read_picture(files[number])
+        picture = read_rgb8(files[number])
         if detector is None:
             return 0, picture.shape[0], 0, picture.shape[1]
         with lock:
@@ -46,7 +47,7 @@ def faces_source(files, detector, px, copies, seed):
 
     def read(i):
         top, bottom, left, right = found(i % len(files))
-        face = read_picture(files[i % len(files)])[top:bottom, left:right]
+        face = read_rgb8(files[i % len(files)])[top:bottom, left:right]
         return face if face.shape[:2] == size(i) else imresize(face, size=size(i))
 
     identity = [settings(detector), _PADDING, _LEAST_CONFIDENCE, list(px), copies, seed]

@@ -12,13 +12,8 @@ from PIL import Image
 
 from data.pair_folders import PairFolders
 from data.pairs import CropSampler, PairSource
-from data.pictures.folder import (
-    PICTURE_SUFFIXES,
-    READ_ERRORS,
-    Paths,
-    picture_files,
-    read_picture,
-)
+from data.pictures.folder import PICTURE_SUFFIXES, READ_ERRORS, Paths, picture_files
+from data.pictures.read import read_rgb8
 from data.pictures.whole_file import whole_file
 from data.sources import files_source
 from data.store import open_store
@@ -63,7 +58,7 @@ def write_damaged(task, in_dir, out_dir, *, strength=None, seed=0, overwrite=Fal
     written = 0
     for number, file in enumerate(files):
         try:
-            clean = read_picture(file)
+            clean = read_rgb8(file)
         except READ_ERRORS as error:
             report(printable(f"left out: unreadable picture {file}: {error}"))
             continue

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from data.degrade import imresize
-from data.pictures.folder import _picture_size, read_picture
+from data.pictures.read import picture_size, read_rgb8
 
 _VERSION = 2
 """Of how files become pixels: another makes new stores of the same files."""
@@ -34,18 +34,11 @@ class Source:
 
 def files_source(files):
     """Make a `Source` of picture files, a sequence of paths; missing ones are unreadable."""
-
-    def regular(i):
-        """The path, if it is a file: opening a pipe would wait for ever."""
-        if files[i].exists() and not files[i].is_file():
-            raise OSError("not a file")
-        return files[i]
-
     return Source(
         names=files,
         digest=_digest_of_files(files),
-        size=lambda i: _picture_size(regular(i)),
-        read=lambda i: read_picture(regular(i)),
+        size=lambda i: picture_size(files[i]),
+        read=lambda i: read_rgb8(files[i]),
     )
 
 

@@ -5,18 +5,9 @@ import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from data.pictures.read import READABLE as PICTURE_SUFFIXES
 
-PICTURE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"})
-
-READ_ERRORS = (
-    OSError,
-    UnidentifiedImageError,
-    ValueError,
-    SyntaxError,
-    Image.DecompressionBombError,
-)
+READ_ERRORS = (OSError, ValueError)
 """What reading a damaged or strange picture file raises."""
 
 
@@ -68,22 +59,3 @@ def _picture_names(directory):
         suffixes = ", ".join(sorted(PICTURE_SUFFIXES))
         raise FileNotFoundError(f"no pictures ({suffixes}) in {directory}")
     return names
-
-
-def read_picture(file):
-    """Return a picture file as (H, W, 3) uint8 RGB, turned upright.
-
-    Raises:
-        OSError: It cannot be read, or is cut short.
-        ValueError: It has more than 8 bits a channel.
-    """
-    with Image.open(file) as picture:
-        if picture.mode.startswith(("I", "F")):
-            raise ValueError(f"more than 8 bits a channel ({picture.mode})")
-        return np.asarray(ImageOps.exif_transpose(picture).convert("RGB"))
-
-
-def _picture_size(file):
-    with Image.open(file) as picture:
-        sideways = picture.getexif().get(0x0112, 1) >= 5  # orientations 5 to 8 lie on their side
-        return picture.size if sideways else picture.size[::-1]

@@ -1,41 +1,39 @@
-"""Picture files in and out, with all they hold: grey, alpha, palettes, CMYK, 16 bits, EXIF, ICC.
+"""Picture files in, with all they hold: grey, alpha, palettes, CMYK, 16 bits, EXIF, ICC.
 
 Pixels are numpy arrays everywhere: (H, W) grey, (H, W, 2) grey and alpha, (H, W, 3) RGB,
 (H, W, 4) RGB and alpha; uint8 or uint16 as in the file, or float32 in 0..255. Alpha is straight:
 colours are not multiplied by it. EXIF orientation is applied, palettes are looked up and CMYK is
 turned into sRGB, so that whoever reads the array need not know of them.
+
+This is the only door: whatever is wrong with a file becomes one sentence that names it, and sizes
+are compared with the limit before anything is decoded.
 """
 
 import contextlib
 import io
-import struct
-import threading
+import stat
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from PIL import ExifTags, Image, ImageCms, UnidentifiedImageError
+from PIL import ImageCms
 
-from data.pictures import png, tiff
+from data.pictures import exif, pillow, png, tiff
+from data.pictures.decoders import PictureError
 
 MAX_MEGAPIXELS = 256
 """Pictures larger than this are refused unless the caller raises the limit."""
 
-READABLE = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".bmp", ".gif"})
-
-_KEPT_TAGS = (  # of IFD0; the others describe how the old file was laid out
-    ExifTags.Base.ImageDescription,
-    ExifTags.Base.Make,
-    ExifTags.Base.Model,
-    ExifTags.Base.XResolution,
-    ExifTags.Base.YResolution,
-    ExifTags.Base.ResolutionUnit,
-    ExifTags.Base.Software,
-    ExifTags.Base.DateTime,
-    ExifTags.Base.Artist,
-    ExifTags.Base.HostComputer,
-    ExifTags.Base.Copyright,
+READABLE = frozenset(
+    {".png", ".jpg", ".jpeg", ".jfif", ".tif", ".tiff", ".webp", ".bmp", ".gif", ".avif"}
+    | {".tga", ".ppm", ".pgm", ".pbm", ".pnm", ".pfm", ".jp2"}
 )
+"""Endings of the files that are taken from a folder."""
+
+_RAW_SUFFIXES = frozenset(
+    {".arw", ".cr2", ".cr3", ".dng", ".nef", ".orf", ".pef", ".raf", ".rw2", ".srw"}
+)
+_BYTES_A_PIXEL = 4  # RGB and alpha of 8 bits: what the limit on megapixels is meant for
 _UPRIGHT = {  # EXIF orientation → how the stored pixels are turned to stand upright
     2: lambda p: p[:, ::-1],
     3: lambda p: p[::-1, ::-1],
@@ -45,7 +43,7 @@ _UPRIGHT = {  # EXIF orientation → how the stored pixels are turned to stand u
     7: lambda p: p[::-1, ::-1].swapaxes(0, 1),
     8: lambda p: p[:, ::-1].swapaxes(0, 1),
 }
-_open_lock = threading.Lock()
+_PROFILE_SPACES = {b"GRAY": 1, b"RGB ": 3}  # of ICC.1 header bytes 16..19 → colours
 
 
 @dataclass
@@ -57,12 +55,15 @@ class Picture:
         exif: The EXIF block (orientation and thumbnails taken out), starting ``Exif\\0\\0``; or
             empty.
         icc: The ICC profile of `pixels`, or empty.
+        chunks: ``(kind, body)`` of PNG chunks that only a PNG can keep: how colours are meant
+            (gAMA, cHRM, cICP and the like), density, texts.
         notes: Sentences on what of the file was left out or changed.
     """
 
     pixels: np.ndarray
     exif: bytes = b""
     icc: bytes = b""
+    chunks: list[tuple[bytes, bytes]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
 
@@ -70,17 +71,27 @@ def load_image(path):
     """Read a picture file as an array, as it is: (H, W, 3) uint8 for a common photograph.
 
     Args:
-        path: PNG, JPEG, TIFF, WebP, BMP or GIF.
+        path: PNG, JPEG, TIFF, WebP, BMP, GIF, AVIF or another of `READABLE`.
 
     Returns:
         (H, W) grey, (H, W, 2) grey and alpha, (H, W, 3) RGB or (H, W, 4) RGB and alpha, upright;
-        uint8, or uint16 for 16-bit files, or float32 in 0..255 for float TIFFs.
+        uint8, or uint16 for 10- to 16-bit files, or float32 in 0..255 for files of floats.
 
     Raises:
-        ValueError: It is no picture, is cut short, or is larger than `MAX_MEGAPIXELS`.
-        OSError: It cannot be read.
+        ValueError: It is no picture, is damaged, or is larger than `MAX_MEGAPIXELS`.
+        OSError: It cannot be opened.
     """
     return read_picture(path).pixels
+
+
+def read_rgb8(path):
+    """Read any picture file as (H, W, 3) uint8 RGB, upright; more bits are rounded to 8.
+
+    Raises:
+        ValueError: As in `load_image`.
+        OSError: It cannot be opened.
+    """
+    return rgb8(load_image(path))
 
 
 def read_picture(path, *, max_megapixels=MAX_MEGAPIXELS):
@@ -88,162 +99,158 @@ def read_picture(path, *, max_megapixels=MAX_MEGAPIXELS):
 
     Args:
         path: The file.
-        max_megapixels: Refuse what is larger: a small file can hold a picture that fills memory.
+        max_megapixels: Refuse what is larger, or would take more than 4 bytes for each pixel of
+            the limit: a small file can hold a picture that fills memory.
 
     Raises:
-        ValueError: It is no picture, is cut short, holds NaN, or is too large.
-        OSError: It cannot be read.
+        ValueError: It is no picture, is damaged, holds NaN, or is too large.
+        OSError: It cannot be opened.
     """
-    path = Path(path)
-    data = path.read_bytes()
-    with _named_errors(path):
-        return _decode(data, max_megapixels)
+    with _named(path):
+        with _opened(path) as file:
+            data = file.read()
+        picture, orientation = _decoded(data, max_megapixels)
+        turn = _UPRIGHT.get(orientation, lambda p: p)
+        picture.pixels = np.ascontiguousarray(turn(picture.pixels))
+        _check_profile(picture)
+        return picture
 
 
 def picture_size(path):
-    """Return (height, width) of the stored pixels from a picture file's header.
+    """Return (height, width) of a picture file, upright, without decoding it.
 
     Raises:
         ValueError: It is no picture.
-        OSError: It cannot be read.
+        OSError: It cannot be opened.
     """
-    with _named_errors(path), Path(path).open("rb") as file:
-        width, height = _size(file)
-        return height, width
+    with _named(path), _opened(path) as file:
+        kind = _kind(file)
+        if kind == "PNG":
+            header = png.Header(file, pixels=False)
+            height, width = header.height, header.width
+            orientation = exif.kept(header.exif, xmp=header.xmp)[1]
+        elif kind == "TIFF":
+            with tiff.opened(file) as page:
+                height, width, orientation = page.height, page.width, page.orientation
+        else:
+            with pillow.opened(file) as image:
+                width, height = image.size
+                block, xmp = pillow.metadata(image)
+                orientation = exif.kept(block, xmp=xmp)[1]
+        return (width, height) if orientation >= 5 else (height, width)
 
 
 @contextlib.contextmanager
-def _named_errors(path):
-    """Turn what decoders raise into a `ValueError` that names the file."""
+def _named(path):
+    """Add the file's name to a sentence on it."""
     try:
         yield
-    except UnidentifiedImageError as error:
-        raise ValueError(f"{path} is not a picture, or of a kind that is not supported") from error
-    except (ValueError, SyntaxError, struct.error, EOFError) as error:
-        raise ValueError(f"{path}: {error}") from error
-    except OSError as error:
-        if error.errno:  # of the file system; decoders give none
-            raise
-        raise ValueError(f"{path} is damaged or cut short: {error}") from error
+    except PictureError as error:
+        raw = Path(path).suffix.lower() in _RAW_SUFFIXES
+        raise ValueError(f"{path} {tiff.RAW_SENTENCE if raw else error}") from error
 
 
-def _decode(data, max_megapixels):
-    width, height = _size(io.BytesIO(data))
-    if width * height > max_megapixels * 1e6:
-        raise ValueError(
-            f"{width * height / 1e6:.0f} megapixels are more than the limit of "
+def _opened(path):
+    """Open a regular file: reading a pipe or device might never end."""
+    path = Path(path)
+    mode = path.stat().st_mode
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):  # opening a folder is an OSError
+        raise PictureError("is a pipe, socket or device, not a file")
+    return path.open("rb")
+
+
+def _kind(file):
+    start = file.read(8)
+    if not start:
+        raise PictureError("is empty")
+    return "PNG" if png.is_png(start) else "TIFF" if tiff.is_tiff(start) else ""
+
+
+def _decoded(data, max_megapixels):
+    """The `Picture` as stored, and its orientation."""
+    file = io.BytesIO(data)
+    kind = _kind(file)
+    if kind == "PNG":
+        return _from_png(file, max_megapixels)
+    if kind == "TIFF":
+        return _from_tiff(file, data, max_megapixels)
+    with pillow.opened(file) as image:
+        _check_size(*image.size, 1, max_megapixels)
+        found = pillow.decode(image, data)
+    block, orientation, notes = exif.kept(found.exif, xmp=found.xmp)
+    return Picture(found.pixels, block, found.icc, notes=found.notes + notes), orientation
+
+
+def _check_size(width, height, bytes_a_pixel, max_megapixels):
+    megapixels = width * height / 1e6
+    if megapixels > max_megapixels:
+        raise PictureError(
+            f"has {megapixels:.0f} megapixels, which are more than the limit of "
             f"{max_megapixels:g}; raise it if the picture is meant to be that large"
         )
-    deep = tiff.read_deep(data) if tiff.is_tiff(data) else None
-    picture, exif = _from_tiff(data, *deep) if deep else _from_pillow(data)
-    turn = _UPRIGHT.get(exif.get(ExifTags.Base.Orientation, 1), lambda p: p)
-    picture.pixels = np.ascontiguousarray(turn(picture.pixels))
-    picture.exif = _kept_exif(exif, picture.pixels.shape)
-    return picture
+    if megapixels * bytes_a_pixel > max_megapixels * _BYTES_A_PIXEL:
+        raise PictureError(
+            f"has {megapixels:.0f} megapixels of {bytes_a_pixel} bytes, which take more memory "
+            f"than the limit of {max_megapixels:g} megapixels allows ({_BYTES_A_PIXEL} bytes "
+            "each); raise it if the picture is meant to be that large"
+        )
 
 
-def _size(file):
-    """Width and height from the header, without decoding."""
-    start = file.read(4)
-    file.seek(0)
-    if not start:
-        raise ValueError("the file is empty")
-    if tiff.is_tiff(start):
-        return tiff.read_size(file)
-    with _open(file) as image:
-        return image.size
+def _from_png(file, max_megapixels):
+    header = png.Header(file)
+    _check_size(header.width, header.height, header.bytes_a_pixel, max_megapixels)
+    block, orientation, notes = exif.kept(header.exif, xmp=header.xmp)
+    picture = Picture(png.decode(header), block, header.icc, header.copied)
+    picture.notes += header.notes + notes + pillow.first_of(header.frames)
+    return picture, orientation
 
 
-@contextlib.contextmanager
-def _open(file):
-    """Open a picture in Pillow, whose own size limit is replaced by ours."""
-    with _open_lock:
-        limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
-        try:
-            image = Image.open(file)
-        finally:
-            Image.MAX_IMAGE_PIXELS = limit
-    with image:
-        yield image
+def _from_tiff(file, data, max_megapixels):
+    with tiff.opened(file) as page:
+        _check_size(page.width, page.height, page.bytes_a_pixel, max_megapixels)
+        block, _, notes = exif.kept(data, page.offset)
+        notes += pillow.first_of(page.count)
+        notes += ["has a mask as another page, which is left out"] * page.has_mask
+        if page.simple:
+            return Picture(page.decode(notes), block, page.icc, notes=notes), page.orientation
+        number, orientation = page.number, page.orientation
+    if number is None:
+        raise PictureError("is a TIFF whose picture lies below a thumbnail, in unusual colours")
+    with pillow.opened(file) as image:
+        found = pillow.decode(image, data, number)
+    picture = Picture(found.pixels, block, found.icc, notes=notes + found.notes)
+    return picture, orientation
 
 
-def _from_tiff(data, pixels, icc, pages):
-    exif = Image.Exif()
-    with contextlib.suppress(struct.error):  # a BigTIFF's tags, which Pillow does not read here
-        exif.load(data)
-    return Picture(pixels, icc=icc, notes=_first_of(pages)), exif
-
-
-def _first_of(pages):
-    return [f"has {pages} frames or pages: only the first is used"] if pages > 1 else []
-
-
-def _from_pillow(data):
-    with _open(io.BytesIO(data)) as image:
-        image.load()  # finds a file that is cut short; OpenCV below would not
-        picture = Picture(np.empty(0), icc=image.info.get("icc_profile") or b"")
-        if png.is_deep(data):
-            picture.pixels = png.read_deep(data)
-        else:
-            picture.pixels = _pixels(image, picture)
-        picture.notes += _first_of(getattr(image, "n_frames", 1))
-        return picture, image.getexif()
-
-
-def _pixels(image, picture):
-    """Pixels of a Pillow picture whose samples Pillow can hold; may change `picture.icc`."""
-    if image.mode.startswith("I"):
-        pixels = np.asarray(image)
-        if pixels.min() < 0 or pixels.max() > 65535:
-            raise ValueError("a picture of 32-bit integers is not supported")
-        return pixels.astype(np.uint16)
-    if image.mode in ("CMYK", "LAB"):
-        image = _to_srgb(image, picture)
-    transparent = "transparency" in image.info or image.mode in ("RGBA", "RGBa", "LA", "La", "PA")
-    grey = image.mode in ("1", "L", "LA", "La")
-    mode = ("L" if grey else "RGB") + ("A" if transparent else "")
-    return np.asarray(image if image.mode == mode else image.convert(mode))
-
-
-def _to_srgb(image, picture):
-    """Convert CMYK or Lab by the profile in the file, or, without one, by Pillow's formula."""
-    if image.mode == "CMYK" and not picture.icc:
-        return image.convert("RGB")
-    profile = (
+def _check_profile(picture):
+    """Leave out a profile that colour management could not read or that is not of these colours."""
+    if not picture.icc:
+        return
+    colours = 1 if picture.pixels.ndim == 2 or picture.pixels.shape[2] == 2 else 3
+    try:
         ImageCms.ImageCmsProfile(io.BytesIO(picture.icc))
-        if picture.icc
-        else ImageCms.createProfile("LAB")
-    )
-    picture.icc = b""
-    target = ImageCms.createProfile("sRGB")
-    transform = ImageCms.buildTransform(profile, target, image.mode, "RGB")
-    converted = ImageCms.applyTransform(image, transform)
-    return image.convert("RGB") if converted is None else converted
-
-
-def _kept_exif(exif, shape):
-    """The EXIF block of an upright picture of another size and layout."""
-    kept = Image.Exif()
-    for tag in _KEPT_TAGS:
-        if tag in exif:
-            kept[tag] = exif[tag]
-    for directory in (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo):
-        if exif.get_ifd(directory):
-            kept.get_ifd(directory).update(exif.get_ifd(directory))
-    details = kept.get_ifd(ExifTags.IFD.Exif)
-    for tag in (ExifTags.Base.ExifImageWidth, ExifTags.Base.ExifImageHeight):
-        details.pop(tag, None)
-    details.pop(ExifTags.IFD.MakerNote, None)  # holds offsets into the old file
-    return kept.tobytes() if len(kept) else b""
+        fits = _PROFILE_SPACES.get(picture.icc[16:20]) == colours
+    except (OSError, TypeError, ValueError):
+        fits = False
+    if not fits:
+        picture.icc = b""
+        picture.notes.append(
+            f"its colour profile is broken or not of {'grey' if colours == 1 else 'RGB'}: left out"
+        )
 
 
 def rgb8(pixels):
     """Turn any picture of `data.pictures.read` into (H, W, 3) uint8, without its alpha."""
-    if pixels.dtype == np.uint16:
-        pixels = pixels / 257
-    if pixels.dtype != np.uint8:
-        pixels = np.rint(np.clip(pixels, 0, 255)).astype(np.uint8)
     pixels = pixels.reshape(*pixels.shape[:2], -1)
     if pixels.shape[2] in (2, 4):
         pixels = pixels[..., :-1]
-    return np.repeat(pixels, 3, axis=2) if pixels.shape[2] == 1 else pixels
+    if pixels.dtype == np.uint16:
+        pixels = to_8_bits(pixels)
+    elif pixels.dtype != np.uint8:
+        pixels = np.rint(np.clip(pixels, 0, 255)).astype(np.uint8)
+    return np.repeat(pixels, 3, axis=2) if pixels.shape[2] == 1 else np.ascontiguousarray(pixels)
+
+
+def to_8_bits(pixels):
+    """Round uint16 to uint8."""
+    return ((pixels.astype(np.uint32) + 128) // 257).astype(np.uint8)

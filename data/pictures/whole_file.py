@@ -5,6 +5,7 @@ what a killed process left can be told from what another one is still writing.
 """
 
 import contextlib
+import errno
 import hashlib
 import itertools
 import os
@@ -14,12 +15,13 @@ from pathlib import Path
 
 import psutil
 
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 _numbers = itertools.count()
 
 
 @contextlib.contextmanager
 def whole_file(path, before_it_appears=None):
-    """Open a file for writing that appears under its name only when it is whole.
+    """Open a file for writing and reading that appears under its name only when it is whole.
 
     Args:
         path: The name.
@@ -31,14 +33,15 @@ def whole_file(path, before_it_appears=None):
     path = Path(path)
     partial = path.with_name(f".{_home()}-{os.getpid()}-{next(_numbers)}.partial")
     try:
-        with partial.open("wb") as file:
+        with partial.open("w+b") as file:
             yield file
         if before_it_appears:
             before_it_appears(partial)
         os.replace(partial, path)
     except OSError as error:
         if error.errno and str(error.filename) in ("None", str(partial)):
-            raise OSError(error.errno, error.strerror, str(path)) from error
+            way_out = "; free some, or write elsewhere" if error.errno in _FULL else ""
+            raise OSError(error.errno, f"{error.strerror}{way_out}", str(path)) from error
         raise
     finally:
         partial.unlink(missing_ok=True)

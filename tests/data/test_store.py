@@ -15,6 +15,7 @@ from PIL import Image
 from data import ImageFolder
 from data import store as store_module
 from data.pictures.folder import Paths, picture_files
+from data.pictures.write import save_image
 from data.sources import Source, files_source
 from data.store import PictureStore, open_store
 
@@ -76,14 +77,24 @@ def test_unreadable_pictures_are_named_and_left_out(hr_dir, tmp_path):
     whole = (hr_dir / "picture0.png").read_bytes()
     (hr_dir / "cut.png").write_bytes(whole[: len(whole) // 2])
     (hr_dir / "empty.jpg").write_bytes(b"")
-    save(hr_dir / "deep.png", np.zeros((32, 32), np.uint16))
+    (hr_dir / "text.png").write_bytes(b"hello")
     said = []
     folder = ImageFolder(hr_dir, scale=4, caches_dir=tmp_path / "caches", report=said.append)
     assert len(folder) == 3
     text = "\n".join(said)
-    assert all(name in text for name in ("cut.png", "empty.jpg", "deep.png"))
+    assert all(name in text for name in ("cut.png", "empty.jpg", "text.png"))
     assert "3 of 6 pictures were left out" in text
     assert len({lr.shape for lr, _ in folder.pairs}) == 3
+
+
+def test_16_bits_are_rounded_to_8(tmp_path):
+    deep = np.random.default_rng(5).integers(0, 65536, (31, 37, 3)).astype(np.uint16)
+    for name, pixels in (("rgb.png", deep), ("grey.png", deep[..., 0]), ("rgb.tif", deep)):
+        save_image(tmp_path / name, pixels)
+        expected = np.rint(pixels.reshape(31, 37, -1) / 257)
+        source = files_source([tmp_path / name])
+        assert source.size(0) == (31, 37)
+        np.testing.assert_array_equal(source.read(0), np.broadcast_to(expected, (31, 37, 3)))
 
 
 @pytest.mark.parametrize("finished", [False, True])
