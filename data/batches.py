@@ -44,6 +44,18 @@ def step_generator(seed, step, index=0):
     return np.random.Generator(np.random.Philox(key=seed, counter=[0, 0, int(index), int(step)]))
 
 
+def check_whole(least, **numbers):
+    """Check that arguments are whole numbers of at least `least`.
+
+    Raises:
+        ValueError: One is not; names it.
+    """
+    for name, number in numbers.items():
+        whole = isinstance(number, (int, np.integer)) and not isinstance(number, bool)
+        if not whole or number < least:
+            raise ValueError(f"{name} must be a whole number of at least {least}, got {number!r}")
+
+
 def rows_of(part, batch_size):
     """Rows that part (index, count) of a batch has, as a range; parts differ by one row at most."""
     index, count = part

@@ -42,7 +42,7 @@ SHA256 = {
 """Checksum of each archive, as tensorflow-datasets has it."""
 
 _TRACKS = {"bicubic": (2, 3, 4, 8), "unknown": (2, 3, 4), "mild": (4,), "difficult": (4,)}
-_PICTURES = {"train": 800, "valid": 100}
+_SUBSETS = ("train", "valid")
 
 
 class DIV2K(ImageFolder):
@@ -71,7 +71,7 @@ class DIV2K(ImageFolder):
         *,
         report=print,
     ):
-        if subset not in _PICTURES:
+        if subset not in _SUBSETS:
             raise ValueError(f"subset must be 'train' or 'valid', got {subset!r}")
         if scale not in _TRACKS.get(downgrade, ()):
             tracks = "; ".join(f"{name} ×{', ×'.join(map(str, s))}" for name, s in _TRACKS.items())

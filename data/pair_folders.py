@@ -82,18 +82,22 @@ class PairFolders:
 
     def batch(self, step, batch_size, crop_px, part=(0, 1)):
         """Return batch number `step`: damaged and clean (B, h, h, 3) and valid (B, h, h, 1)."""
-        if min(batch_size, crop_px) < 1:
-            raise ValueError(
-                f"batch_size and crop_px must be at least 1, got {batch_size} and {crop_px}"
-            )
-        large = self._numbers[(self._sizes[self._numbers] >= crop_px).all(axis=1)]
-        if not len(large):
-            raise ValueError(f"every pair of pictures is smaller than the crop of {crop_px} px")
+        large = self._at_least(crop_px)
         samples = [
             self._sample(step_generator(self._seed, step, row), large, crop_px)
             for row in rows_of(part, batch_size)
         ]
         return tuple(np.stack(parts) for parts in zip(*samples, strict=True))
+
+    def check_crop(self, crop_px):
+        """Raise `ValueError` if no picture is as large as a crop."""
+        self._at_least(crop_px)
+
+    def _at_least(self, crop_px):
+        large = self._numbers[(self._sizes[self._numbers] >= crop_px).all(axis=1)]
+        if not len(large):
+            raise ValueError(f"every pair of pictures is smaller than the crop of {crop_px} px")
+        return large
 
     def _sample(self, random, numbers, crop_px):
         number, turn = random.choice(numbers), random.integers(8)

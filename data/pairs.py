@@ -10,7 +10,7 @@ import functools
 import cv2
 import numpy as np
 
-from data.batches import numbered_batches, rows_of, step_generator
+from data.batches import check_whole, numbered_batches, rows_of, step_generator
 from data.damage import MARGIN_PX, load_damage
 
 _ROTATIONS = (None, cv2.ROTATE_90_COUNTERCLOCKWISE, cv2.ROTATE_180, cv2.ROTATE_90_CLOCKWISE)
@@ -60,9 +60,13 @@ class PairSource(abc.ABC):
             A `SeekableDataset`.
 
         Raises:
-            ValueError: The crop is no multiple of the scale, or larger than every picture; or
-                there is no such damage.
+            ValueError: The crop is no multiple of the scale, or larger than every picture; there
+                is no such damage; or a number is not positive.
         """
+        check_whole(1, batch_size=batch_size)
+        check_whole(0, seed=seed)
+        if repeat_count is not None:
+            check_whole(1, repeat_count=repeat_count)
         damage = load_damage(damage)
         if random_transform:
             return random_crops(self.pairs, batch_size, repeat_count, hr_crop_px, seed, damage)
@@ -166,9 +170,8 @@ class CropSampler:
     """
 
     def __init__(self, pairs, batch_size, hr_crop_px, seed, damage=None):
-        if batch_size < 1:
-            raise ValueError(f"batch_size must be at least 1, got {batch_size}")
-        if hr_crop_px < 1 or hr_crop_px % pairs.scale:
+        check_whole(1, batch_size=batch_size, hr_crop_px=hr_crop_px)
+        if hr_crop_px % pairs.scale:
             raise ValueError(f"hr_crop_px must be a multiple of {pairs.scale}, got {hr_crop_px}")
         self.pairs, self.batch_size, self.seed, self.damage = pairs, batch_size, seed, damage
         self.lr_px, self.hr_px = hr_crop_px // pairs.scale, hr_crop_px

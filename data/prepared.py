@@ -193,6 +193,10 @@ class RealDamage:
         damaged, clean = self._samplers[batch_size, crop_px].batch(step, part)
         return damaged, clean, np.ones_like(clean[..., :1])
 
+    def check_crop(self, crop_px):
+        """Raise `ValueError` if no picture is as large as a crop."""
+        CropSampler(self._pairs, 1, crop_px, self._seed)
+
     def whole_pictures(self, count=None):
         """The first pictures (default all) whole, one a batch, as (damaged, clean, ones)."""
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from data import degrade
-from data.batches import numbered_batches, rows_of, step_generator
+from data.batches import check_whole, numbered_batches, rows_of, step_generator
 from data.pairs import dihedral
 from data.pictures.folder import picture_files
 from data.scratches import paint, scratches
@@ -191,6 +191,10 @@ class DamagedPictures:
         ]
         return tuple(np.stack(parts) for parts in zip(*samples, strict=True))
 
+    def check_crop(self, crop_px):
+        """Raise `ValueError` if no picture is as large as a crop."""
+        self._at_least(crop_px)
+
     def _at_least(self, crop_px):
         if crop_px not in self._large:
             fit = (self._store.sizes[self.numbers] >= crop_px).all(axis=1)
@@ -229,7 +233,8 @@ def rotation(sources, stages, *, every=250):
     """Endless batches of several tasks in turn, as a `SeekableDataset`.
 
     Args:
-        sources: What has turns: each with ``batch(step, batch_size, crop_px, part)`` and `facts`.
+        sources: What has turns: each with ``batch(step, batch_size, crop_px, part)`` and `facts`,
+            and perhaps ``check_crop(crop_px)``, which raises `ValueError` for crops too large.
         stages: ``(first_step, crop_px, batch_size)``, the first from step 0, in order: crops grow
             and batches shrink with the steps.
         every: Steps of a turn.
@@ -238,12 +243,20 @@ def rotation(sources, stages, *, every=250):
         Batches (damaged, clean, valid_mask): (B, h, h, 3) twice and (B, h, h, 1), uint8.
 
     Raises:
-        ValueError: There are no sources, or no stage begins at step 0.
+        ValueError: There are no sources, no stage begins at step 0, stages are not in order, a
+            number is not positive, or a crop is larger than every picture.
 
     Reference: arXiv:2111.09881, section 3.3, for the stages.
     """
     if not sources or not stages or stages[0][0] != 0:
         raise ValueError("rotation needs at least one source, and stages that begin at step 0")
+    if sorted(first for first, *_ in stages) != [first for first, *_ in stages]:
+        raise ValueError(f"stages must be in the order of their first steps, got {stages}")
+    check_whole(1, every=every)
+    for _, crop_px, batch_size in stages:
+        check_whole(1, crop_px=crop_px, batch_size=batch_size)
+        for source in sources:
+            getattr(source, "check_crop", lambda crop_px: None)(crop_px)
 
     def batch(step, part):
         _, crop_px, batch_size = [stage for stage in stages if stage[0] <= step][-1]

@@ -113,6 +113,22 @@ def test_pictures_smaller_than_the_crop_are_not_used(tmp_path):
         folder.dataset(1, hr_crop_px=15)
 
 
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"hr_crop_px": 0}, "hr_crop_px must be a whole number of at least 1, got 0"),
+        ({"hr_crop_px": 24.0}, "hr_crop_px must be a whole number of at least 1, got 24.0"),
+        ({"batch_size": 0}, "batch_size must be a whole number of at least 1, got 0"),
+        ({"batch_size": 0, "random_transform": False}, "batch_size must be a whole number"),
+        ({"repeat_count": -1}, "repeat_count must be a whole number of at least 1, got -1"),
+        ({"seed": -1}, "seed must be a whole number of at least 0, got -1"),
+    ],
+)
+def test_numbers_that_cannot_be_are_refused_by_name(folder, options, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        folder.dataset(**options)
+
+
 def test_lr_folder_matches_with_and_without_the_scale_in_the_name(hr_dir, tmp_path):
     for number, name in enumerate(["picture0x4", "picture1_x4", "picture2"]):
         hr = read(hr_dir / f"picture{number}.png")

@@ -148,6 +148,22 @@ def test_what_does_not_fit_in_pair_folders_is_named(folders):
         pair_folders(folders, "noisy", "clean", "masks")
 
 
+@pytest.mark.parametrize(
+    ("stages", "every", "sentence"),
+    [
+        ([(0, 24, 2), (9, 99, 1)], 1, "smaller than the crop of 99 px"),
+        ([(0, 0, 2)], 1, "crop_px must be a whole number of at least 1, got 0"),
+        ([(0, 24, 0)], 1, "batch_size must be a whole number of at least 1, got 0"),
+        ([(0, 24, 2)], 0, "every must be a whole number of at least 1, got 0"),
+        ([(0, 24, 2), (9, 24, 2), (5, 24, 1)], 1, "stages must be in the order"),
+    ],
+)
+def test_turns_that_cannot_be_are_refused_before_the_first(folders, stages, every, sentence):
+    """Also for stages that begin after days."""
+    with pytest.raises(ValueError, match=sentence):
+        rotation([pair_folders(folders, "noisy", "clean")], stages, every=every)
+
+
 def test_prepared_pictures_are_joined_by_name(tmp_path):
     for i, level in enumerate((20, 80, 140, 200)):
         grey(tmp_path / "in" / f"{i}.png", level)
