@@ -3,28 +3,27 @@
 import argparse
 from pathlib import Path
 
+from data.quiet_start import load_tensorflow
 from infer.commands import options as common
-from infer.commands.pictures import conclude, prepare
+from infer.commands.choice import default_networks, warn_if_unlike
+from infer.commands.pictures import conclude, prepare, report
 from infer.commands.pictures import run as run_all
 
 HELP = "Enlarge pictures with one network, and the faces in them with another."
 EXAMPLE = "faces group.jpg -o big.png --save-mask mask.png"
 
-DEFAULT_FACE = "wdsr-b-32-x4-faces-gan"
-"""What is used for faces when no network is named."""
-
-DEFAULT_GENERAL = "wdsr-b-32-x4-gan"
-"""What is used for the rest then: as sharp as the faces, for in a soft picture they would show."""
+LEAST_LEARNED_PX = 80
+"""Smallest face the bundled networks for faces learned from, see `data.faces`."""
 
 
 def add_options(parser):
     """Add the options of ``faces``."""
     common.add_pictures(parser)
-    common.add_model(parser, f"{DEFAULT_GENERAL}, as sharp as the one for faces")
+    common.add_model(parser, "by what the picture is; printed")
     parser.add_argument(
         "--face-model",
         metavar="NAME_OR_FILE",
-        help=f"network for faces, of the same scale (default: {DEFAULT_FACE})",
+        help="network for faces, of the same scale (default: by what the picture is)",
     )
     add_faces(parser)
     parser.add_argument(
@@ -83,10 +82,13 @@ def run(options):
     if options.faces is not None and len(todo) > 1:
         raise ValueError(f"--faces chooses in one picture, got {len(todo)}")
     masks = _mask_files(options, todo, folder)
-    fusion, key = fusion_of(options, common.load_enlarging(options.model or _general()))
-    key = f"{key} {options.save_mask} {options.overlap_px} {options.quality}"
+    load_tensorflow()
+    names = _networks(options, todo)
+
+    ready = {chosen: _ready(options, *chosen) for chosen in dict.fromkeys(names.values())}
 
     def make(job, pixels, **where):
+        fusion, _ = ready[names[job]]
         return fusion(pixels, tile=options.tile, overlap_px=options.overlap_px, **where)
 
     def before(job, fused):
@@ -94,10 +96,24 @@ def run(options):
         if job in masks:
             _save_mask(masks[job], fused)
 
-    outcome = run_all(todo, make, options, lambda job: key, folder, before)
+    outcome = run_all(todo, make, options, lambda job: ready[names[job]][1], folder, before)
     if options.faces is not None and outcome.failures:
         raise ValueError(outcome.failures[0][1])
     return conclude(outcome, folder)
+
+
+def _networks(options, todo):
+    """Job → kind of picture and name of its general network."""
+    if options.model:
+        warn_if_unlike(options.model, todo, options.max_megapixels)
+        return dict.fromkeys(todo, ("clean", options.model))
+    return default_networks("faces", todo, options.max_megapixels)
+
+
+def _ready(options, kind, name):
+    """The fusion for a kind of picture with that general network, and the key of its results."""
+    fusion, key = fusion_of(options, common.load_enlarging(name), kind)
+    return fusion, f"{key} {options.save_mask} {options.overlap_px} {options.quality}"
 
 
 def _tell(job, fused):
@@ -107,6 +123,13 @@ def _tell(job, fused):
     from infer.faces import described
 
     tqdm.write(f"{job.source}: {described(fused.found)}")
+    small = sum(min(face.width, face.height) < LEAST_LEARNED_PX for face in fused.found)
+    if small:
+        report(
+            f"{small} of {len(fused.found)} faces are below {LEAST_LEARNED_PX} px of the enlarged "
+            "picture, smaller than the networks for faces learned from; --least-px "
+            f"{LEAST_LEARNED_PX} leaves them to the general network"
+        )
 
 
 def _mask_files(options, todo, folder):
@@ -138,8 +161,11 @@ def _save_mask(path, fused):
     save_image(path, np.rint(255 * fused.mask).astype(np.uint8))
 
 
-def fusion_of(options, general):
-    """Make the `Fusion` of a general network and ``--face-model``, and its key for `Settings`."""
+def fusion_of(options, general, kind="clean"):
+    """Make the `Fusion` of a general network and ``--face-model``, and its key for `Settings`.
+
+    Without that option the network for faces is the bundled one for this kind of picture.
+    """
     from infer import detect
     from infer.batch import fingerprint
     from infer.face_masks import MaskOptions
@@ -152,25 +178,21 @@ def fusion_of(options, general):
         match_colour=options.match_colour,
         chosen=getattr(options, "faces", None),
     )
-    face = common.load_enlarging(options.face_model or _bundled())
+    face = common.load_enlarging(options.face_model or _bundled(kind))
     detector = detect.confirmed(detect.Mtcnn(options.least_px))
     fusion = Fusion(Upscaler(general), [Specialist(Upscaler(face), detector)], mask_options)
     return fusion, f"{fingerprint(general)} {fingerprint(face)} {mask_options}"
 
 
-def _general():
-    """The default general network; None, for the default of all commands, if it is not bundled."""
+def _bundled(kind):
+    from infer.first_look import NETWORKS
     from weights.load import manifest
 
-    return DEFAULT_GENERAL if DEFAULT_GENERAL in manifest() else None
-
-
-def _bundled():
-    from weights.load import manifest
-
-    if DEFAULT_FACE not in manifest():
+    bundled = manifest()
+    found = next((name for name in NETWORKS["face"][kind] if name in bundled), None)
+    if found is None:
         raise FileNotFoundError(
             "no network for faces is bundled: give --face-model a file that `python -m train "
             "esrgan --faces` made, or any network of the same scale"
         )
-    return DEFAULT_FACE
+    return found

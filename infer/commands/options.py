@@ -178,8 +178,13 @@ def load_enlarging(name_or_path):
     return model
 
 
-def network_of(options):
-    """Load the network that ``--model``, ``--blend`` and ``--half`` describe."""
+def network_of(options, default=None):
+    """Load the network that ``--model``, ``--blend`` and ``--half`` describe.
+
+    Args:
+        options: Of the command.
+        default: Name of the network where neither is given; None: the default of all commands.
+    """
     if options.model and options.blend:
         raise ValueError("give --model or --blend, not both")
     if options.blend:
@@ -190,7 +195,7 @@ def network_of(options):
 
         model = blend(*networks, share)
     else:
-        model = load_enlarging(options.model)
+        model = load_enlarging(options.model or default)
     if options.half:
         from infer.variants import half_if_faster
 

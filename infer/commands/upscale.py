@@ -1,5 +1,7 @@
 """``python -m infer upscale``: enlarge pictures."""
 
+from data.quiet_start import load_tensorflow
+from infer.commands.choice import default_networks, warn_if_unlike
 from infer.commands.options import (
     add_files,
     add_model,
@@ -14,11 +16,18 @@ from infer.commands.pictures import run as run_all
 HELP = "Enlarge pictures."
 EXAMPLE = "upscale photo.jpg -o big.png"
 
+FIRST = {"denoise": "restormer-small-denoise", "jpeg": "restormer-small-jpeg"}
+FOUNDATION = "restormer-small"
+"""What removes each kind of damage before enlarging, where its own network is not bundled."""
+
 
 def add_options(parser):
     """Add the options of ``upscale``."""
     add_pictures(parser)
-    add_model(parser, "wdsr-b-32-x4")
+    add_model(parser, "by what the picture is; printed")
+    parser.add_argument(
+        "--first", choices=FIRST, help="remove noise, or what JPEG left, before enlarging"
+    )
     add_files(parser)
     add_variants(parser)
     add_tile(parser)
@@ -27,15 +36,53 @@ def add_options(parser):
 def run(options):
     """Enlarge pictures; returns the exit status."""
     todo, folder = prepare(options)
-    model = network_of(options)
+    load_tensorflow()
+    names = _networks(options, todo)
+    ready = {name: _ready(options, name) for name in dict.fromkeys(names.values())}
+
+    def make(job, pixels, **where):
+        network, _ = ready[names[job]]
+        return network(pixels, tile=options.tile, overlap_px=options.overlap_px, **where)
+
+    outcome = run_all(todo, make, options, lambda job: ready[names[job]][1], folder)
+    return conclude(outcome, folder)
+
+
+def _networks(options, todo):
+    """Job → name of its network; None where the options or ``--first`` decide."""
+    if not (options.first or options.blend or options.model):
+        chosen = default_networks("upscale", todo, options.max_megapixels)
+        return {job: name for job, (_, name) in chosen.items()}
+    if options.model and not options.first:
+        warn_if_unlike(options.model, todo, options.max_megapixels)
+    return dict.fromkeys(todo)
+
+
+def _ready(options, name):
+    """The network of that name, or of the options, made ready; and the key of its results."""
+    model = network_of(options, name)
     from infer.batch import fingerprint
     from infer.upscaler import Upscaler
 
     network = Upscaler(model, self_ensemble=options.self_ensemble)
     choices = [options.self_ensemble, options.half, options.overlap_px, options.quality]
     key = f"{fingerprint(model)} {choices}"
+    if not options.first:
+        return network, key
+    restorer = _restorer(options.first)
+    return _chain(restorer, network), f"{fingerprint(restorer)} {key}"
 
-    def make(job, pixels, **where):
-        return network(pixels, tile=options.tile, overlap_px=options.overlap_px, **where)
 
-    return conclude(run_all(todo, make, options, lambda job: key, folder), folder)
+def _restorer(kind):
+    from weights.load import load_model, manifest
+
+    return load_model(FIRST[kind] if FIRST[kind] in manifest() else FOUNDATION)
+
+
+def _chain(restorer, network):
+    from infer.chain import Chain
+    from infer.upscaler import Upscaler
+    from model.restoration import has_mask, without_masks
+
+    plain = without_masks(restorer) if has_mask(restorer) else restorer
+    return Chain(Upscaler(plain), network)

@@ -11,6 +11,7 @@ from infer.__main__ import main
 from infer.detect import Detection
 from infer.face_masks import MaskOptions
 from infer.faces import Fusion, Specialist
+from infer.first_look import NETWORKS
 from infer.upscaler import Upscaler, upscale
 from model.dlibface import dlib_face
 from model.edsr import edsr
@@ -149,7 +150,8 @@ def test_command_without_a_bundled_face_network_says_what_to_give(
     weights, finds, tmp_path, capsys, monkeypatch
 ):
     assert not finds
-    monkeypatch.setattr("infer.commands.faces.DEFAULT_FACE", "not there")
+    absent = dict.fromkeys(("clean", "lossy", "noisy"), ("not there",))
+    monkeypatch.setitem(NETWORKS, "face", absent)
     save_image(tmp_path / "a.png", picture(3))
     files = [tmp_path / "a.png", "-o", tmp_path / "out.png"]
     arguments = ["faces", *files, "--model", weights / "general.weights.h5"]
@@ -171,9 +173,18 @@ def test_without_names_the_command_takes_two_bundled_sharp_networks(finds, tmp_p
     assert not finds and main(["faces", *files]) == 0
     assert named == ["wdsr-b-32-x4-gan", "wdsr-b-32-x4-faces-gan"]
     assert all(name in manifest() for name in named)
-    monkeypatch.setattr("infer.commands.faces.DEFAULT_GENERAL", "not there")
-    assert main(["faces", *files]) == 0
-    assert named[2:] == [None, "wdsr-b-32-x4-faces-gan"]
+    bundled = {name: {} for name in ("wdsr-b-32-x4-photo", *named)}
+    monkeypatch.setattr("weights.load.manifest", lambda: bundled)
+    assert main(["faces", *files]) == 0  # a picture of pure noise
+    assert named[2:] == ["wdsr-b-32-x4-photo", "wdsr-b-32-x4-faces-gan"]
+
+
+def test_faces_smaller_than_the_network_learned_from_are_named(weights, finds, tmp_path, capsys):
+    finds += [*FACES, Detection(5, 5, 90, 85, 0.99)]
+    save_image(tmp_path / "a.png", picture(3))
+    assert run(weights, tmp_path / "a.png", "-o", tmp_path / "out.png") == 0
+    error = capsys.readouterr().err
+    assert "2 of 3 faces are below 80 px" in error and "--least-px 80" in error
 
 
 def evaluate(weights, hr, *arguments):
