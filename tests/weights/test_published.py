@@ -1,6 +1,6 @@
 """The blog's published WDSR-B ×4 scores here what it scored there.
 
-On Set5 it is scored in test_infer_evaluate.py, through the command line.
+On Set5 it is scored in tests/infer/test_evaluate.py, through the command line.
 """
 
 import numpy as np
