@@ -1,5 +1,6 @@
 """Notebooks run from top to bottom as they are, anywhere, and keep what they show today."""
 
+import functools
 import json
 import re
 from pathlib import Path
@@ -65,12 +66,24 @@ def test_numbers_are_compared():
     assert differences("done", "resumed") == ["printed 'resumed', kept 'done'"]
 
 
+@pytest.fixture(scope="module")
+def run_as_it_is(tmp_path_factory):
+    """Function of a notebook's path → its folder and outputs; runs each only once."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(ROOT))  # what it writes goes to its folder, not to ROOT
+
+        @functools.cache
+        def run(path):
+            folder = tmp_path_factory.mktemp(path.stem)
+            return folder, list(texts(executed(nbformat.read(path, 4), folder)))
+
+        yield run
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_shows_today_what_it_keeps(path, tmp_path, monkeypatch):
-    monkeypatch.setenv("PYTHONPATH", str(ROOT))  # what it writes goes to tmp_path, not to ROOT
-    kept = list(texts(nbformat.read(path, 4)))
-    now = list(texts(executed(nbformat.read(path, 4), tmp_path)))
+def test_shows_today_what_it_keeps(path, run_as_it_is):
+    kept, now = list(texts(nbformat.read(path, 4))), run_as_it_is(path)[1]
     found = [sentence for a, b in zip(kept, now, strict=True) for sentence in differences(a, b)]
     assert not found, f"run {path.name} again and keep its outputs: {found}"
 
@@ -101,23 +114,30 @@ def small_full(path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["01-edsr", "02-wdsr", "05-restormer"])
-def test_runs_in_full_after_the_quick_run_and_twice(name, tmp_path, monkeypatch):
-    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+def test_runs_in_full_after_the_quick_run(name, run_as_it_is):
+    path = ROOT / "notebooks" / f"{name}.ipynb"
+    folder, _ = run_as_it_is(path)
+    tiny_div2k(folder / ".div2k" / "images")
+    executed(small_full(path), folder)
+
+
+@pytest.mark.slow
+def test_run_twice_it_shows_the_same_and_says_why(run_as_it_is):
+    path = ROOT / "notebooks" / "01-edsr.ipynb"
+    folder, quick = run_as_it_is(path)
+    again = "\n".join(texts(executed(nbformat.read(path, 4), folder)))
+    assert re.findall(r"best: .*", again) == re.findall(r"best: .*", "\n".join(quick)) != []
+    assert "this run is in .notebooks/edsr-60-0.0002 already" in again
+
+
+def tiny_div2k(folder):
     random = np.random.default_rng(0)
     for subset, first in (("train", 1), ("valid", 801)):
         for number in range(first, first + 2):
             hr = random.integers(0, 256, (196, 240, 3), dtype=np.uint8)
-            root = tmp_path / ".div2k" / "images"
-            save(root / f"DIV2K_{subset}_HR" / f"{number:04}.png", hr)
+            save(folder / f"DIV2K_{subset}_HR" / f"{number:04}.png", hr)
             lr = f"DIV2K_{subset}_LR_bicubic/X4/{number:04}x4.png"
-            save(root / lr, hr[::4, ::4])
-    path = ROOT / "notebooks" / f"{name}.ipynb"
-    quick = "\n".join(texts(executed(nbformat.read(path, 4), tmp_path)))
-    executed(small_full(path), tmp_path)
-    again = "\n".join(texts(executed(nbformat.read(path, 4), tmp_path)))
-    if name == "01-edsr":
-        assert re.findall(r"best: .*", again) == re.findall(r"best: .*", quick) != []
-        assert "this run is in .notebooks/edsr-60-0.0002 already" in again
+            save(folder / lr, hr[::4, ::4])
 
 
 def save(path, pixels):
