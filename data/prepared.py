@@ -17,7 +17,7 @@ from data.pictures.read import read_rgb8
 from data.pictures.whole_file import whole_file
 from data.sources import files_source
 from data.store import open_store
-from data.store_writer import printable
+from data.store_writer import unreadable
 from data.tasks import check_strength, damage, task_batches
 
 LAYOUTS = {
@@ -60,7 +60,7 @@ def write_damaged(task, in_dir, out_dir, *, strength=None, seed=0, overwrite=Fal
         try:
             clean = read_rgb8(file)
         except READ_ERRORS as error:
-            report(printable(f"left out: unreadable picture {file}: {error}"))
+            report(f"left out: {unreadable(file, error)}")
             continue
         damaged, valid = damage(task, clean, np.random.default_rng([seed, number]), strength)
         parts = {"input": damaged, "target": clean, "mask": valid[..., 0] * np.uint8(255)}

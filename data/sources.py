@@ -60,15 +60,20 @@ def _digest_of_files(files):
 
 
 def shrunk_source(hr_store, scale):
-    """Make a `Source` of all pictures of a store, `scale` times smaller (MATLAB's bicubic)."""
+    """Make a `Source` of all pictures of a store, `scale` times smaller (MATLAB's bicubic).
+
+    What the store has left out, and told, has no pixels here either.
+    """
     sizes = hr_store.sizes // scale
 
     def size(i):
-        if not sizes[i].all():
-            raise ValueError("its HR picture is unreadable or smaller than the scale")
+        if hr_store.sizes[i].all() and not sizes[i].all():
+            raise ValueError(f"its HR picture is smaller than {scale} × {scale} px")
         return tuple(sizes[i])
 
     def read(i):
+        if not sizes[i].all():
+            return np.empty((0, 0, 3), np.uint8)
         height, width = sizes[i] * scale
         return imresize(hr_store[i][:height, :width], 1 / scale)
 

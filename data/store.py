@@ -31,6 +31,7 @@ from data.pictures.folder import Paths
 # Smaller stores are memory-mapped: what was read stays in the process. Of larger ones the rows of
 # a window are read each time: no page stays, for two fifths of the speed while all is in cache.
 _MAPPED_BYTES = 256 << 20
+_NAMED = 20  # pictures left out that are named when a store is opened
 
 
 class PictureStore:
@@ -168,7 +169,9 @@ def _report_left_out(store, strict, report):
     sentences = list(dict.fromkeys(lines))  # a build that was killed may have written one twice
     if strict:
         raise ValueError(sentences[0])
-    for sentence in sentences:
+    for sentence in sentences[:_NAMED]:
         report(f"left out: {sentence}")
+    if len(sentences) > _NAMED:
+        report(f"left out: {len(sentences) - _NAMED} more; {store / store_writer.LEFT_OUT} has all")
     total = facts["pictures"] + facts["left_out"]
     report(f"{facts['left_out']} of {total} pictures were left out of {store.name}")

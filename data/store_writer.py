@@ -137,7 +137,7 @@ def _in_chunks(function, numbers, workers, title):
 
 
 def _leave_out(store, index, source, number, error, strict):
-    sentence = printable(f"unreadable picture {source.names[number]}: {error}")
+    sentence = unreadable(source.names[number], error)
     if strict:
         raise ValueError(sentence) from error
     with (store / LEFT_OUT).open("a", encoding="utf-8") as left_out:
@@ -166,6 +166,11 @@ def _finish(store, index):
     os.replace(store / "store.partial.json", store / "store.json")
 
 
-def printable(text):
-    r"""Return text that any UTF-8 stream takes: other bytes in file names become ``\xe9``."""
-    return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+def unreadable(file, error):
+    r"""Return a sentence on a picture that cannot be read, and why.
+
+    It can be written to any UTF-8 stream: other bytes in file names become ``\xe9``.
+    """
+    why = str(error).removeprefix(f"{file}").removeprefix(":").strip()
+    sentence = f"unreadable picture {file}: {why}"
+    return sentence.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")

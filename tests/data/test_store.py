@@ -9,6 +9,7 @@ import tracemalloc
 import numpy as np
 import psutil
 import pytest
+import tifffile
 from filelock import FileLock
 from PIL import Image
 
@@ -117,6 +118,31 @@ def test_a_finished_store_tells_what_it_lacks(hr_dir, tmp_path):
     assert said[0] == said[1] and len(said[0]) == 2
     assert "left out: unreadable picture" in said[0][0] and "empty.jpg" in said[0][0]
     assert "1 of 4 pictures were left out of hr-" in said[0][1]
+
+
+def test_of_many_pictures_left_out_the_first_are_named(tmp_path):
+    def read(i):
+        raise ValueError("broken") if i else OSError("cut short")
+
+    def size(i):
+        return (7, 11) if i == 40 else read(i)
+
+    said = []
+    open_store(tmp_path, "x", painted(41, 7, 11, size=size), report=said.append)
+    assert len(said) == 22 and said[0] == "left out: unreadable picture 000000.png: cut short"
+    assert said[20].startswith("left out: 20 more; ") and "left_out.txt" in said[20]
+    assert "40 of 41 pictures were left out of x-" in said[21]
+
+
+def test_deep_and_grey_pictures_are_rounded_to_rgb_of_8_bits(tmp_path):
+    random = np.random.default_rng(1)
+    grey, deep = (random.integers(0, 65536, (5, 7, *c), dtype=np.uint16) for c in ((), (3,)))
+    (tmp_path / "in").mkdir()
+    Image.fromarray(grey).save(tmp_path / "in" / "a.png")
+    tifffile.imwrite(tmp_path / "in" / "b.tif", deep, photometric="rgb")
+    store = open_store(tmp_path, "in", files_source(picture_files(tmp_path / "in")))
+    np.testing.assert_array_equal(store[0], np.rint(grey / 257)[..., None].repeat(3, axis=2))
+    np.testing.assert_array_equal(store[1], np.rint(deep / 257))
 
 
 def test_links_to_nowhere_pipes_and_folders_are_left_out(hr_dir, tmp_path):
