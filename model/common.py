@@ -44,19 +44,18 @@ class SRModel(keras.Model):
         return model
 
     def save_weights(self, filepath, overwrite=True, *, half=False):
-        """Write all weights, with the builder's name and arguments, to an HDF5 file.
+        """Write all weights, with the builder's name and arguments, to HDF5 or safetensors.
 
-        The file appears whole or not at all. Any name ending in ``.h5`` will do; missing folders
-        are made.
+        The file appears complete or not at all; missing folders are made.
 
         Args:
-            filepath: Where to write, ``*.h5``.
+            filepath: Where to write, ``*.h5`` or ``*.safetensors``.
             overwrite: False: raise `FileExistsError` if the file is there.
             half: Store float16 numbers, which makes the file half as large. Read again they are
                 float32, rounded to 11 significant bits.
 
         Raises:
-            ValueError: The name does not end in ``.h5``; with `half`, a number is above 65504.
+            ValueError: The name has another ending; with `half`, a number is above 65504.
         """
         weight_file.save(self, filepath, overwrite, half=half)
 
@@ -68,7 +67,7 @@ class SRModel(keras.Model):
                 tensorflow-addons' ``WeightNormalization`` or without.
 
         Raises:
-            ValueError: The file is not HDF5, or belongs to another network: names what is missing,
+            ValueError: The file is damaged, or belongs to another network: names what is missing,
                 unexpected or of another shape.
         """
         weight_file.load(self, filepath)

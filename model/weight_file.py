@@ -1,12 +1,10 @@
-"""Weight files: Keras 3's ``.weights.h5`` layout with a note on the network, and Keras 2's.
+"""Weight files: Keras 3's layout with a note on the network, in HDF5 or safetensors; and Keras 2's.
 
-Keras writes and reads its own layout; this module adds the note (builder, arguments, and whatever
-the training wrote: data, steps, scores) as one JSON attribute, checks a file tensor by tensor
-before it touches the network, and maps the older layout with tensorflow-addons' weight
-normalisation onto `WeightNormConv2D`.
+The note (builder, arguments, and whatever the training wrote: data, steps, scores) is JSON, in one
+attribute of an HDF5 file or in the metadata of a safetensors file. A file is compared with the
+network tensor by tensor before it touches it.
 """
 
-import itertools
 import json
 import os
 from pathlib import Path
@@ -16,101 +14,157 @@ import keras
 import numpy as np
 from keras.src.utils import naming
 
-from model.layers import WeightNormConv2D
+from model import hdf5_file, keras2_file, safetensors_file
+from model.weight_contents import read, remember
 
-_NOTE = "sr"
+ENDINGS = (".h5", ".safetensors")
+_LARGEST_HALF = 65504
 
 
 def save(model, path, overwrite=True, *, half=False):
     """Write `model`'s weights and its builder to `path`; see `SRModel.save_weights`."""
     path = Path(path)
-    if path.suffix != ".h5":
-        raise ValueError(f"a weight file's name must end in .h5, got {path}")
+    if path.suffix not in ENDINGS:
+        raise ValueError(f"a weight file's name must end in {' or '.join(ENDINGS)}, got {path}")
     if path.exists() and not overwrite:
         raise FileExistsError(f"{path} is there already; give overwrite=True to replace it")
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.weights.h5")
+    note = {"parameters": model.count_params()}
+    if model.built_by:
+        note |= {"builder": model.built_by.name, "arguments": model.built_by.arguments}
+    write = _write_hdf5 if path.suffix == ".h5" else _write_safetensors
+    _replace(path, lambda partial: write(model, partial, note, half))
+
+
+def _replace(path, write):
+    """Let `write` make a file beside `path`, and put it in its place when it is complete."""
+    partial = path.with_name(f".{path.name[:200]}.{os.getpid()}.weights.h5")
     try:
-        keras.Model.save_weights(model, partial)
-        if half:
-            _halve(partial)
-        built_by = model.built_by
-        note = {"parameters": model.count_params()}
-        if built_by:
-            note |= {"builder": built_by.name, "arguments": built_by.arguments}
-        write_note(partial, note)
+        write(partial)
+        remember(partial)
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
 
 
+def _write_hdf5(model, path, note, half):
+    keras.Model.save_weights(model, path)
+    if half:
+        _halve(path)
+    with h5py.File(path, "r+") as file:
+        file.attrs[hdf5_file.NOTE] = json.dumps(note)
+
+
+def _write_safetensors(model, path, note, half):
+    tensors = {
+        f"{prefix}/vars/{i}": np.asarray(weight)
+        for layer, prefix in _layer_paths(model)
+        for i, weight in enumerate(layer.weights)
+    }
+    metadata = {hdf5_file.NOTE: json.dumps(note)}
+    safetensors_file.write(path, _halved(tensors) if half else tensors, metadata)
+
+
 def _halve(path):
     """Store the tensors of a file of float32 as float16."""
     with h5py.File(path) as file:
-        tensors = {name: tensor[()] for name, tensor in _tensors(file).items()}
-        groups = {}
-        file.visititems(lambda name, node: groups.update({name: dict(node.attrs)}))
-    if large := [name for name, tensor in tensors.items() if np.abs(tensor).max() > 65504]:
-        raise ValueError(f"numbers too large for 16 bits (65504): {_first_ten(large)}")
+        nodes = {}
+        file.visititems(lambda name, node: nodes.update({name: node}))
+        attributes = {name: dict(node.attrs) for name, node in nodes.items()}
+        tensors = {n: node[()] for n, node in nodes.items() if isinstance(node, h5py.Dataset)}
+    tensors = _halved(tensors)
     with h5py.File(path, "w", libver=("v110", "v110")) as file:  # a quarter less for names
-        for name, attributes in groups.items():
+        for name, of_node in attributes.items():
             if name in tensors:
-                node = file.create_dataset(name, data=tensors[name].astype(np.float16))
+                node = file.create_dataset(name, data=tensors[name])
             else:
                 node = file.require_group(name)
-            node.attrs.update(attributes)
+            node.attrs.update(of_node)
+
+
+def _halved(tensors):
+    if large := [n for n, tensor in tensors.items() if np.abs(tensor).max() > _LARGEST_HALF]:
+        raise ValueError(f"numbers too large for 16 bits ({_LARGEST_HALF}): {_first_ten(large)}")
+    return {name: tensor.astype(np.float16) for name, tensor in tensors.items()}
 
 
 def read_note(path):
     """Return what a weight file says of itself: a dict, empty for files from elsewhere."""
-    with _open(path) as file:
-        return json.loads(file.attrs.get(_NOTE, "{}"))
+    return read(path, note_only=True).note
 
 
 def write_note(path, facts):
     """Add `facts` (a JSON-ready dict) to what a weight file says of itself."""
-    note = read_note(path) | facts
-    with h5py.File(path, "r+") as file:
-        file.attrs[_NOTE] = json.dumps(note)
+    path = Path(path)
+    found = read(path)
+    hdf5 = hdf5_file.is_hdf5(path)
+    if hdf5 and not found.keras3:
+        raise ValueError(f"{path} is not a file of this library: convert it first")
+    text = json.dumps(found.note | facts)
 
+    def write(partial):
+        if not hdf5:
+            safetensors_file.write(partial, found.tensors, {hdf5_file.NOTE: text})
+            return
+        with h5py.File(partial, "w", libver=("v110", "v110")) as file:
+            for name, tensor in found.tensors.items():
+                file.create_dataset(name, data=tensor)
+            file.attrs[hdf5_file.NOTE] = text
 
-def keras2_layers(path):
-    """Return the layers of a file in Keras 2's layout: pairs of name and dict of tensor shapes.
-
-    Layers without tensors are among them, which tells of a network what its tensors do not. The
-    list is empty for other HDF5 files. No code in the file (a Lambda's) is looked at.
-
-    Raises:
-        ValueError: The file is not whole HDF5.
-    """
-    with _open(path) as file:
-        _refuse_bomb(path, file)
-        group = file.get("model_weights", file)
-        return [
-            (
-                name,
-                {_leaf(n): group[name][n].shape for n in _text_list(group[name], "weight_names")},
-            )
-            for name in _text_list(group, "layer_names")
-        ]
+    _replace(path, write)
 
 
 def load(model, path):
     """Read `path` into `model`; see `SRModel.load_weights`."""
-    path = Path(path)
-    with _open(path) as file:
-        _refuse_bomb(path, file)
-        group = file.get("model_weights", file)
-        if _text_list(group, "layer_names"):
-            _load_keras2(model, group, path)
-            return
-        # Keras writes the optimiser of a compiled model into the same file
-        tensors = {n: t for n, t in _tensors(file).items() if not n.startswith("optimizer/")}
-        compare(path, _expected(model), {name: t.shape for name, t in tensors.items()})
-        for layer, prefix in _layer_paths(model):
-            layer.set_weights(
-                [tensors[f"{prefix}/vars/{i}"][()] for i in range(len(layer.weights))]
-            )
+    fill(matched(model, read(path)))
+
+
+def fill(arrays_of_layers):
+    """Give layers their arrays, a dict as `matched` returns it."""
+    for layer, arrays in arrays_of_layers.items():
+        layer.set_weights(arrays)
+
+
+def matched(model, found):
+    """Compare a file with a network, which needs no values yet.
+
+    Args:
+        model: The network.
+        found: `WeightFile` in one of the layouts of Keras.
+
+    Returns:
+        Dict from layer to its arrays.
+
+    Raises:
+        ValueError: Tensors are missing, unexpected or of another shape; names them.
+    """
+    if found.layers:
+        return _matched_keras2(model, found)
+    places = {
+        layer: [f"{prefix}/vars/{i}" for i in range(len(layer.weights))]
+        for layer, prefix in _layer_paths(model)
+    }
+    expected = {
+        name: tuple(weight.shape)
+        for layer, names in places.items()
+        for name, weight in zip(names, layer.weights, strict=True)
+    }
+    compare(found.path, expected, {name: t.shape for name, t in found.tensors.items()})
+    return {
+        layer: [found.tensors[name] for name in names] for layer, names in places.items() if names
+    }
+
+
+def _matched_keras2(model, found):
+    values, left_over = keras2_file.matched(model, found.layers)
+    layers = [layer for layer in model.layers if layer.weights]
+    compare(
+        found.path,
+        {f"{layer.name}/{i}": w.shape for layer in layers for i, w in enumerate(layer.weights)},
+        {f"{layer.name}/{i}": v.shape for layer, vs in values.items() for i, v in enumerate(vs)}
+        | dict.fromkeys(left_over, "a layer too many"),
+    )
+    return values
 
 
 def load_other_scale(model, path):
@@ -129,45 +183,20 @@ def load_other_scale(model, path):
     Raises:
         ValueError: The file belongs to a network that differs in more than its scale.
     """
-    note, built_by = read_note(path), model.built_by
-    differing = built_by.arguments.items() ^ note.get("arguments", {}).items()
-    if note.get("builder") != built_by.name or {name for name, _ in differing} - {"scale"}:
-        there = f"{note.get('builder')}, {note.get('arguments')}"
-        raise ValueError(f"{path} is of {there}; needed is {built_by.name}, {built_by.arguments}")
+    found, built_by = read(path), model.built_by
+    there, here = found.note.get("arguments", {}), json.loads(json.dumps(built_by.arguments))
+    differing = [n for n in there if n != "scale" and (n not in here or there[n] != here[n])]
+    if found.note.get("builder") != built_by.name or differing:
+        of = f"{found.note.get('builder')}, {there}"
+        raise ValueError(f"{path} is of {of}; needed is {built_by.name}, {here}")
     left = []
-    with _open(path) as file:
-        tensors = _tensors(file)
-        for layer, prefix in _layer_paths(model):
-            found = [tensors.get(f"{prefix}/vars/{i}") for i in range(len(layer.weights))]
-            if [getattr(t, "shape", None) for t in found] == [w.shape for w in layer.weights]:
-                layer.set_weights([tensor[()] for tensor in found])
-            else:
-                left.append(layer.name)
+    for layer, prefix in _layer_paths(model):
+        arrays = [found.tensors.get(f"{prefix}/vars/{i}") for i in range(len(layer.weights))]
+        if [getattr(t, "shape", None) for t in arrays] == [w.shape for w in layer.weights]:
+            layer.set_weights(arrays)
+        else:
+            left.append(layer.name)
     return left
-
-
-def _open(path):
-    if not Path(path).is_file():
-        raise FileNotFoundError(f"no weight file at {path}")
-    try:
-        return h5py.File(path, "r")
-    except OSError as error:
-        raise ValueError(f"{path} is not a whole HDF5 weight file: {error}") from error
-
-
-def _refuse_bomb(path, file):
-    """HDF5 may declare numbers that are not in the file: do not make room for them."""
-    declared, size = sum(t.nbytes for t in _tensors(file).values()), Path(path).stat().st_size
-    if declared > 4 * size + 2**20:
-        raise ValueError(f"{path} has {size} bytes and would unpack to {declared}")
-
-
-def _tensors(file):
-    found = {}
-    file.visititems(
-        lambda name, node: found.update({name: node}) if isinstance(node, h5py.Dataset) else None
-    )
-    return found
 
 
 def _layer_paths(model):
@@ -177,14 +206,6 @@ def _layer_paths(model):
         name = naming.to_snake_case(type(layer).__name__)
         number = counts[name] = counts.get(name, -1) + 1
         yield layer, f"layers/{name}_{number}" if number else f"layers/{name}"
-
-
-def _expected(model):
-    return {
-        f"{prefix}/vars/{i}": tuple(weight.shape)
-        for layer, prefix in _layer_paths(model)
-        for i, weight in enumerate(layer.weights)
-    }
 
 
 def compare(path, expected, found):
@@ -213,73 +234,3 @@ def compare(path, expected, found):
 def _first_ten(names):
     rest = f" and {len(names) - 10} more" if len(names) > 10 else ""
     return ", ".join(names[:10]) + rest
-
-
-def _load_keras2(model, group, path):
-    """Read the Keras 2 layout: groups of tensors, matched with the layers by name or order."""
-    groups = [group[name] for name in _text_list(group, "layer_names")]
-    groups = [g for g in groups if _text_list(g, "weight_names")]
-    layers = [layer for layer in model.layers if layer.weights]
-    matched = _matched(layers, groups)
-    values = {layer: _keras2_values(layer, source) for layer, source in matched if layer and source}
-    compare(
-        path,
-        {f"{layer.name}/{i}": w.shape for layer in layers for i, w in enumerate(layer.weights)},
-        {f"{layer.name}/{i}": v.shape for layer, vs in values.items() for i, v in enumerate(vs)}
-        | {source.name: "a layer too many" for layer, source in matched if not layer},
-    )
-    for layer, arrays in values.items():
-        layer.set_weights(arrays)
-
-
-def _matched(layers, groups):
-    """Pairs of a layer and its group of tensors; None stands for what has no partner.
-
-    keras-vggface named its layers with ``/``, and `model.vggface` the same with ``_``; its
-    classifier is not part of our network. All other files are matched by order: their names count
-    up from whatever else was built before.
-    """
-    names = [source.name.removeprefix("/").removeprefix("model_weights/") for source in groups]
-    if not any("/" in name for name in names):
-        return list(itertools.zip_longest(layers, groups))
-    of_name = dict(zip((name.replace("/", "_") for name in names), groups, strict=True))
-    of_name.pop("classifier", None)
-    pairs = [(layer, of_name.pop(layer.name, None)) for layer in layers]
-    return pairs + [(None, source) for source in of_name.values()]
-
-
-def _keras2_values(layer, source):
-    """Arrays of one group in the order of `layer.weights`.
-
-    tensorflow-addons wrote ``g, kernel, bias, initialized``; while `initialized` is False, its
-    magnitude is still that of the kernel. A plain convolution in the file is one as well.
-    """
-    named = {_leaf(name): source[name][()] for name in _text_list(source, "weight_names")}
-    has_magnitude = named.pop("initialized", True) and "g" in named
-    if not isinstance(layer, WeightNormConv2D) or "kernel" not in named:
-        return list(named.values())
-    norm = np.sqrt(np.sum(np.square(named["kernel"]), axis=(0, 1, 2)))
-    bias = [named["bias"]] if "bias" in named else []
-    return [named["g"] if has_magnitude else norm, named["kernel"], *bias]
-
-
-def _text_list(group, name):
-    """Names in an attribute; Keras 2 split long ones into ``name0``, ``name1``, …."""
-    parts = (
-        [name]
-        if name in group.attrs
-        else sorted(
-            (a for a in group.attrs if a.removeprefix(name).isdigit()),
-            key=lambda a: int(a[len(name) :]),
-        )
-    )
-    return [_text(text) for part in parts for text in group.attrs[part]]
-
-
-def _leaf(name):
-    """``kernel`` of ``conv2d/kernel:0``."""
-    return name.split("/")[-1].split(":")[0]
-
-
-def _text(name):
-    return name.decode() if isinstance(name, bytes) else name

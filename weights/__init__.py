@@ -4,9 +4,9 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from weights.load import load_model, manifest
+    from weights.load import load_model, manifest, register
 
-__all__ = ["load_model", "manifest"]
+__all__ = ["load_model", "manifest", "register"]
 
 
 def __getattr__(name):

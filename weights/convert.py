@@ -1,32 +1,36 @@
-"""Weights made elsewhere: find out which network they are for, load them, write them anew.
+"""Load any weight file, and write it anew as a file of this library.
 
-Formats are read by `tensor_file` (PyTorch, safetensors, NumPy) and `model.weight_file` (Keras 2),
-networks recognised by `torch_networks` and `keras2_networks`. Nothing in a file is ever run.
+Files are read by `weights.read`, networks recognised by `torch_networks` and `keras2_networks`.
+Nothing in a file is ever run.
 """
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
-import h5py
 import numpy as np
 
 from model import weight_file
+from model.keras2_file import leaf_shapes
 from weights import keras2_networks, recognised, torch_networks
+from weights.builders import builder_named
 from weights.download import sha256_of
-from weights.tensor_file import read_tensors
+from weights.read import read
+from weights.recognised import Recognised
 
 ENDING = ".weights.h5"
 _CHECK_PX = 32  # the smallest side every network takes
 _UNKNOWN_LICENCE = "not stated; that of the origin applies"
+_OF_THE_NETWORK = ("builder", "arguments", "parameters")  # in a note; the rest is its history
 
 
 def is_foreign(path):
-    """Whether a file is one that `load_foreign` reads, not one this library wrote."""
-    return not h5py.is_hdf5(path) or not weight_file.read_note(path).get("builder")
+    """Whether a file was written elsewhere, and does not say which network it is of."""
+    return not read(path).note.get("builder")
 
 
 def load_foreign(paths, arguments=None, *, allow_nan=False, report=print):
-    """Build the network that weights from elsewhere belong to, and load them.
+    """Build the network that weights from anywhere belong to, and load them.
 
     Args:
         paths: One file, or several whose tensors belong together (LPIPS: torchvision's network and
@@ -43,50 +47,56 @@ def load_foreign(paths, arguments=None, *, allow_nan=False, report=print):
         FileNotFoundError: A file is not there.
         ValueError: A file is damaged, refused, of no known network, or lacks tensors.
     """
-    paths = [Path(path) for path in ([paths] if isinstance(paths, (str, os.PathLike)) else paths)]
-    shown = " + ".join(str(path) for path in paths)
-    if missing := [path for path in paths if not path.is_file()]:
-        raise FileNotFoundError(f"no weight file at {missing[0]}")
-    if h5py.is_hdf5(paths[0]):
-        found = _recognised_hdf5(paths[0])
-        model = recognised.new_model(found, arguments)
-        model.load_weights(paths[0])
-    else:
-        found = _recognised_tensors(paths, shown)
-        model = recognised.build(found, shown, arguments)
+    files = [read(path) for path in _paths(paths)]
+    return load_files(files, arguments, allow_nan=allow_nan, report=report)
+
+
+def _paths(paths):
+    return [Path(path) for path in ([paths] if isinstance(paths, (str, os.PathLike)) else paths)]
+
+
+def load_files(files, arguments=None, *, allow_nan=False, report=print):
+    """As `load_foreign`, from files that are read: a list of `WeightFile`."""
+    shown = " + ".join(str(file.path) for file in files)
+    found = _recognised(files, shown)
+    model = recognised.build(found, shown, arguments)
     if not allow_nan:
         refuse_nan(model, shown)
-    report(f"{shown}: {_decided(found, model, arguments or {})}")
+    if not files[0].note.get("builder"):
+        report(f"{shown}: {_decided(found, model, arguments or {})}")
     return model
 
 
-def _recognised_hdf5(path):
-    layers = weight_file.keras2_layers(path)
-    found = keras2_networks.recognise(layers)
-    if found is None:
-        with h5py.File(path, "r") as file:
-            keras3 = "layers" in file
-        names = ", ".join(name for name, shapes in layers if shapes)
-        raise ValueError(
-            f"{path} does not say which network it is for; build one and call its "
-            "load_weights(path) instead"
-            if keras3
-            else f"{path} is HDF5 of no network known here: its layers with tensors are {names}"
-            if names
-            else f"{path} is HDF5 without a network's weights"
-        )
-    return found
-
-
-def _recognised_tensors(paths, shown):
-    tensors = {}
-    for path in paths:
-        tensors |= read_tensors(path)
+def _recognised(files, shown):
+    first = files[0]
+    if name := first.note.get("builder"):
+        builder = builder_named(name, first.path)
+        return Recognised(name, builder, first.note["arguments"], file=first)
+    if first.layers is not None:
+        return _recognised_hdf5(first)
+    tensors = {name: tensor for file in files for name, tensor in file.tensors.items()}
     found = torch_networks.recognise(tensors)
     if found is None:
         names = ", ".join(list(tensors)[:10])
         raise ValueError(f"{shown} holds no network known here: its first tensors are {names}")
     return found
+
+
+def _recognised_hdf5(file):
+    layers = [(name, leaf_shapes(arrays)) for name, arrays in file.layers]
+    found = keras2_networks.recognise(layers)
+    if found is None:
+        names = ", ".join(name for name, shapes in layers if shapes)
+        raise ValueError(
+            f"{file.path} does not say which network it is for; build one and call its "
+            "load_weights(path) instead"
+            if file.keras3
+            else f"{file.path} is HDF5 of no network known here: its layers with tensors are "
+            f"{names}"
+            if names
+            else f"{file.path} is HDF5 without a network's weights"
+        )
+    return replace(found, file=file)
 
 
 def refuse_nan(model, shown):
@@ -109,15 +119,16 @@ def _decided(found, model, overrides):
 
 
 def convert(paths, out=None, *, arguments=None, allow_nan=False, origin=None, report=print):
-    """Write weights from elsewhere as a file of this library, and check it.
+    """Write the weights of any file as a file of this library, and check it.
 
     The file notes where it came from: origin, sha256 of the sources, and licence. The check loads
     it into a new network and runs a random picture through that and through the one loaded from
-    the source's layout: the answers must be the same, bit for bit.
+    the source's layout: the outputs must be the same, bit for bit.
 
     Args:
         paths: As for `load_foreign`.
-        out: Where to write, ``*.h5``; None: beside the first source, ending in ``.weights.h5``.
+        out: Where to write, ``*.h5`` or ``*.safetensors``; None: beside the first source, ending in
+            ``.weights.h5``.
         arguments: As for `load_foreign`.
         allow_nan: As for `load_foreign`.
         origin: Dict to note in the file, such as ``{"url": …, "licence": …}``, or None.
@@ -128,20 +139,22 @@ def convert(paths, out=None, *, arguments=None, allow_nan=False, origin=None, re
 
     Raises:
         FileNotFoundError, ValueError: As for `load_foreign`.
-        OSError: The file could not be written, or does not give the same answer.
+        OSError: The file could not be written, or does not give the same output.
     """
-    paths = [Path(path) for path in ([paths] if isinstance(paths, (str, os.PathLike)) else paths)]
+    paths = _paths(paths)
     out = target_of(paths[0], out)
     if any(path.resolve() == out.resolve() for path in paths):
         raise ValueError(f"{out} is the source itself: name another file to write")
-    model = load_foreign(paths, arguments, allow_nan=allow_nan, report=report)
-    model.save_weights(out)
+    files = [read(path) for path in paths]
+    model = load_files(files, arguments, allow_nan=allow_nan, report=report)
+    model.save_weights(out, half=_is_half(files))
+    history = {k: v for k, v in files[0].note.items() if k not in _OF_THE_NETWORK}
     note = {
         "origin": [path.name for path in paths],
         "source_sha256": [sha256_of(path) for path in paths],
         "licence": _UNKNOWN_LICENCE,
     }
-    weight_file.write_note(out, note | (origin or {}))
+    weight_file.write_note(out, note | history | (origin or {}))
     report(f"{out}: {_check(model, out)}")
     return out
 
@@ -153,6 +166,12 @@ def target_of(source, out=None):
     return Path(out) if out else source.with_name(stem + ENDING)
 
 
+def _is_half(files):
+    """Whether a file of this library holds float16: it stays as small as it is."""
+    types = {tensor.dtype for tensor in files[0].tensors.values()}
+    return bool(files[0].note.get("builder")) and types == {np.dtype("f2")}
+
+
 def _check(model, out):
     again = type(model).from_config(model.get_config())
     again.load_weights(out)
@@ -162,8 +181,8 @@ def _check(model, out):
         for t in model.inputs
     ]
     pictures = pictures[0] if len(pictures) == 1 else pictures
-    answers = [np.asarray(network(pictures, training=False)) for network in (model, again)]
-    if not np.array_equal(*answers, equal_nan=True):
+    outputs = [np.asarray(network(pictures, training=False)) for network in (model, again)]
+    if not np.array_equal(*outputs, equal_nan=True):
         out.unlink()
         raise OSError(f"{out} did not give the same picture as its source and was removed")
     return (

@@ -7,27 +7,17 @@ what each file says of itself, so that the three cannot disagree.
 import json
 from pathlib import Path
 
-from model import weight_file
-from model.dlibface import dlib_face
-from model.edsr import edsr
-from model.esrgan import rrdb_net
-from model.lpips import lpips
-from model.preupsample import srcnn, vdsr
-from model.restormer import restormer
-from model.srgan import discriminator, sr_resnet
-from model.vggface import vggface
-from model.wdsr import wdsr_a, wdsr_b
 from weights import catalogue, convert
-from weights.recognised import Recognised, new_model
+from weights.builders import register
+from weights.read import read
+
+__all__ = ["load_model", "manifest", "register"]
 
 WEIGHTS_DIR = Path(__file__).parent
 DEFAULT = "wdsr-b-32-x4"
 """What the command line uses when no model is named."""
 
-_SR = (edsr, wdsr_a, wdsr_b, sr_resnet, discriminator, srcnn, vdsr, rrdb_net)
-BUILDERS = {f.__name__: f for f in (*_SR, restormer, vggface, dlib_face, lpips)}
-
-_ENDING = ".weights.h5"
+ENDING = convert.ENDING
 
 
 def manifest():
@@ -40,7 +30,7 @@ def load_model(name_or_path, arguments=None, *, allow_nan=False, report=print):
 
     Args:
         name_or_path: Name of a bundled or fetched network (`python -m infer weights` lists them),
-            or a file: this library's, or one that `weights.convert` reads.
+            or a file: this library's, or another that `weights.read` reads.
         arguments: Builder's arguments that replace those of the file, or None.
         allow_nan: Whether numbers that are not finite are let through.
         report: Called with one sentence on what a file from elsewhere was recognised as.
@@ -50,26 +40,24 @@ def load_model(name_or_path, arguments=None, *, allow_nan=False, report=print):
 
     Raises:
         FileNotFoundError: There is no such name or file; says which there are and how to get them.
-        ValueError: The file is not a whole weight file, or of no network known here.
+        ValueError: The file is damaged, asks for more than it holds, or is of no network known
+            here.
     """
-    path = _find(name_or_path)
-    if convert.is_foreign(path):
-        return convert.load_foreign(path, arguments, allow_nan=allow_nan, report=report)
-    note = weight_file.read_note(path)
-    if note.get("builder") not in BUILDERS:
-        raise ValueError(
-            f"{path} does not say which network it is for; build one and call its "
-            "load_weights(path) instead"
-        )
-    found = Recognised(note["builder"], BUILDERS[note["builder"]], note["arguments"])
-    model = new_model(found, arguments)
-    model.load_weights(path)
-    if not allow_nan:
-        convert.refuse_nan(model, path)
-    return model
+    file = read(find(name_or_path), _bundled())
+    return convert.load_files([file], arguments, allow_nan=allow_nan, report=report)
 
 
-def _find(name_or_path):
+def _bundled():
+    """Size and SHA-256 of what is bundled: files whose HDF5 need not be mistrusted."""
+    return [(entry["bytes"], entry["sha256"]) for entry in manifest().values()]
+
+
+def find(name_or_path):
+    """Return the path of a weight file, or of the one that a name stands for.
+
+    Raises:
+        FileNotFoundError: There is no such name or file; says which there are and how to get them.
+    """
     path = Path(name_or_path)
     if path.is_file():
         return path
@@ -77,6 +65,8 @@ def _find(name_or_path):
         return catalogue.fetched(str(name_or_path))
     names = manifest()
     if str(name_or_path) not in names:
+        if path.exists():
+            return path  # a folder or a pipe: the reader says so
         raise FileNotFoundError(
             f"no weights named {name_or_path!r} and no such file; bundled are {', '.join(names)}"
         )

@@ -5,7 +5,6 @@ the network first, then each layer takes its tensors, axes turned from (out, in,
 Keras' order.
 """
 
-import inspect
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -14,6 +13,8 @@ import keras
 import numpy as np
 
 from model import weight_file
+from model.weight_contents import WeightFile
+from weights.builders import check_arguments, check_blocks, laid_out
 
 _LEAVES = {
     "kernel": "weight",
@@ -22,7 +23,6 @@ _LEAVES = {
     "moving_mean": "running_mean",
     "moving_variance": "running_var",
 }
-_LARGEST = 4096  # filters or blocks: a forged shape must not make us build a giant
 
 
 def _by_name(model, tensors):
@@ -39,12 +39,13 @@ class Recognised:
     Args:
         name: What the network is called, for messages.
         builder: Function of this library that builds it.
-        arguments: Its arguments, as read from the tensors.
-        tensors: The tensors, names in one style; none for files that `load_weights` reads.
+        arguments: Its arguments, as read from the tensors or a note.
+        tensors: The tensors, names in one style.
         fold: From tensors and the builder's arguments to tensors whose values mean what ours mean.
         pair: From model and tensors to pairs of a layer and the prefix of its tensors' names.
         guessed: What the file cannot say, and what is taken instead; empty if nothing.
         remark: What a user should know besides, such as the licence of published weights.
+        file: A file in a layout of Keras, in place of `tensors`.
     """
 
     name: str
@@ -55,28 +56,13 @@ class Recognised:
     pair: Callable = _by_name
     guessed: str = ""
     remark: str = ""
-
-
-def new_model(recognised, arguments=None):
-    """Build a recognised network without its tensors; see `build`."""
-    arguments = arguments or {}
-    allowed = inspect.signature(recognised.builder).parameters
-    if unknown := [name for name in arguments if name not in allowed]:
-        raise ValueError(
-            f"{recognised.builder.__name__} has no argument {unknown[0]!r}; it has "
-            f"{', '.join(allowed)}"
-        )
-    for name, value in recognised.arguments.items():
-        if isinstance(value, int) and value > _LARGEST:
-            raise ValueError(
-                f"{recognised.name} with {name}={value} is not believable: the largest allowed is "
-                f"{_LARGEST}"
-            )
-    return recognised.builder(**recognised.arguments | arguments)
+    file: WeightFile | None = None
 
 
 def build(recognised, path, arguments=None):
     """Build a recognised network with its tensors in it.
+
+    What the arguments ask for is compared with what the file holds before room is made for it.
 
     Args:
         recognised: What `recognise` returned.
@@ -84,10 +70,24 @@ def build(recognised, path, arguments=None):
         arguments: Builder's arguments that replace the recognised ones, or None.
 
     Raises:
-        ValueError: Tensors are missing, unexpected or of another shape, or the builder has no such
-            argument.
+        ValueError: Tensors are missing, unexpected or of another shape, or the builder takes no
+            such arguments.
     """
-    model = new_model(recognised, arguments)
+    builder, file = recognised.builder, recognised.file
+    arguments = recognised.arguments | (arguments or {})
+    check_arguments(builder, arguments)
+    if file is None or not file.known:
+        check_blocks(builder, arguments, len(file.tensors if file else recognised.tensors), path)
+        _matched(laid_out(builder, arguments), recognised, path)
+    model = builder(**arguments)
+    weight_file.fill(_matched(model, recognised, path))
+    return model
+
+
+def _matched(model, recognised, path):
+    """Dict from layer to its arrays, in the order of its weights."""
+    if recognised.file:
+        return weight_file.matched(model, recognised.file)
     tensors = recognised.tensors
     places = {
         f"{prefix}.{_LEAVES.get(weight.name, weight.name)}": (layer, weight)
@@ -100,10 +100,12 @@ def build(recognised, path, arguments=None):
         {name: tensor.shape for name, tensor in tensors.items()},
     )
     tensors = recognised.fold(tensors, model.built_by.arguments)
+    arrays = {}
     for name, (layer, weight) in places.items():
         axes = _keras_axes(layer, weight)
-        weight.assign(tensors[name].transpose(axes) if axes else tensors[name])
-    return model
+        array = tensors[name].transpose(axes) if axes else tensors[name]
+        arrays.setdefault(layer, []).append(array)
+    return arrays
 
 
 def _keras_axes(layer, weight):

@@ -7,7 +7,7 @@ import re
 
 from model import weight_file
 from model.restormer import restormer
-from weights.load import _ENDING, WEIGHTS_DIR, _find
+from weights.load import ENDING, WEIGHTS_DIR, find
 
 _TABLE_START, _TABLE_END = "<!-- table: python -m infer weights --rebuild -->", "<!-- /table -->"
 _ROW = re.compile(r"(\| `([\w-]+)` \| )[\d.]+( dB|)( | LPIPS )(on ([\w-]+)(, [^|]+?|) \|)")
@@ -101,7 +101,7 @@ def record(name_or_path, data_set, scores, task=None):
         task: Restoration task with its strength, such as "gaussian-noise 25"; None for
             super-resolution.
     """
-    path = _find(name_or_path)
+    path = find(name_or_path)
     kind = "restoration" if task else "scores"
     kept = weight_file.read_note(path).get(kind, {})
     new = kept.get(data_set, {}) | {task: scores} if task else scores
@@ -109,7 +109,7 @@ def record(name_or_path, data_set, scores, task=None):
 
 
 def _stem(file):
-    return file.name.removesuffix(_ENDING)
+    return file.name.removesuffix(ENDING)
 
 
 def refreshed(page, manifest):
@@ -134,7 +134,7 @@ def refreshed(page, manifest):
 def rebuild(directory=WEIGHTS_DIR):
     """Write manifest.json, and the scores in README.md and docs/models.md, anew from the files."""
     facts = {}
-    for file in sorted(directory.glob("*" + _ENDING), key=_stem):
+    for file in sorted(directory.glob("*" + ENDING), key=_stem):
         sha256 = hashlib.sha256(file.read_bytes()).hexdigest()
         name = _stem(file)
         own = {"file": file.name, "bytes": file.stat().st_size, "sha256": sha256}

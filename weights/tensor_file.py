@@ -5,34 +5,19 @@ PyTorch's, safetensors, NumPy archives, and TensorFlow.js manifests.
 
 import json
 import math
+import re
 import zipfile
 from pathlib import Path
 
 import numpy as np
-import safetensors
 
-from weights.torch_file import (
-    BFLOAT16,
-    checked,
-    damaged,
-    numbers,
-    read_legacy,
-    read_zip,
-    refuse_bomb,
-)
+from model import safetensors_file
+from weights.torch_file import checked, damaged, read_legacy, read_zip, refuse_bomb
+from weights.unpickle import RefusedError
 
-_SAFETENSORS = {
-    "F64": "f8",
-    "F32": "f4",
-    "F16": "f2",
-    "BF16": BFLOAT16,
-    "I64": "i8",
-    "I32": "i4",
-    "I16": "i2",
-    "I8": "i1",
-    "U8": "u1",
-    "BOOL": "?",
-}
+_MAX_TENSORS = 20_000
+_MAX_MANIFEST_BYTES = 4 * 2**20
+_SHARD = re.compile(r"[^.].*shard.*|[^.].*\.bin")  # how TensorFlow.js names files of numbers
 
 
 def read_tensors(path):
@@ -62,16 +47,24 @@ def read_tensors(path):
     tensors = _reader(path, head)(path)
     if not tensors:
         raise ValueError(f"{path} holds no tensors by name")
-    if all(name.startswith("module.") for name in tensors):
-        tensors = {name.removeprefix("module."): array for name, array in tensors.items()}
-    return tensors
+    for name, tensor in tensors.items():
+        if tensor.dtype.kind not in "fiub" or tensor.dtype.itemsize > 8:
+            raise ValueError(f"{path}: {name} is of type {tensor.dtype}, and not of numbers")
+    return without_module(tensors)
+
+
+def without_module(tensors):
+    """Tensors without the prefix that `DataParallel` puts before all names."""
+    if not all(name.startswith("module.") for name in tensors):
+        return tensors
+    return {name.removeprefix("module."): array for name, array in tensors.items()}
 
 
 def _reader(path, head):
     if head.startswith(b"PK"):
         return _read_npz if _is_npz(path) else read_zip
-    if head[8:9] == b"{":  # first: the length before it may begin like a pickle
-        return _read_safetensors
+    if safetensors_file.is_safetensors(head):  # first: the length may begin like a pickle
+        return lambda path: safetensors_file.read(path)[1]
     if head[:1] == b"\x80":
         return read_legacy
     if head.lstrip()[:1] == b"[":
@@ -102,29 +95,18 @@ def _read_npz(path):
     return checked(path, read)
 
 
-def _read_safetensors(path):
-    def read():
-        entries = safetensors.deserialize(path.read_bytes())
-        return {
-            name: numbers(bytes(entry["data"]), _SAFETENSORS[entry["dtype"]]).reshape(
-                entry["shape"]
-            )
-            for name, entry in entries
-        }
-
-    try:
-        return checked(path, read)
-    except safetensors.SafetensorError as error:
-        raise damaged(path, error) from error
-
-
 def _read_tfjs(path):
     """TensorFlow.js: a list of tensors, some quantised to bytes, and files of their numbers."""
 
     def read():
+        if path.stat().st_size > _MAX_MANIFEST_BYTES:
+            raise RefusedError(f"it is a list of over {_MAX_MANIFEST_BYTES} bytes")
+        groups = json.loads(path.read_text())
+        shards = [name for group in groups for name in group["paths"]]
+        _check_shards(path, shards, sum(len(group["weights"]) for group in groups))
         tensors = {}
-        for group in json.loads(path.read_text()):
-            content = b"".join((path.parent / Path(f).name).read_bytes() for f in group["paths"])
+        for group in groups:
+            content = b"".join((path.parent / name).read_bytes() for name in group["paths"])
             start = 0
             for entry in group["weights"]:
                 array, start = _tfjs_tensor(entry, content, start)
@@ -134,16 +116,31 @@ def _read_tfjs(path):
     return checked(path, read)
 
 
+def _check_shards(path, names, tensors):
+    """Refuse what would read a file twice, or one that is not of numbers beside the manifest."""
+    if tensors > _MAX_TENSORS:
+        raise RefusedError(f"it names {tensors} tensors; allowed are {_MAX_TENSORS}")
+    if len(set(names)) < len(names):
+        raise RefusedError("it names one file of numbers more than once")
+    for name in names:
+        if Path(name).name != name or not _SHARD.fullmatch(name):
+            raise RefusedError(f"it names {name[:100]!r}, which is no file of numbers beside it")
+        if not (path.parent / name).is_file():
+            raise FileNotFoundError(f"{path} names {name}, which is not beside it")
+
+
 def _tfjs_tensor(entry, content, start):
     """One tensor as float32, and where the next begins."""
-    quantised = entry.get("quantization")
+    name, shape, quantised = entry["name"], entry["shape"], entry.get("quantization")
+    if not isinstance(name, str) or any(type(n) is not int or n < 0 for n in shape):
+        raise ValueError("it has a tensor whose name is no text, or whose shape no whole numbers")
     dtype = np.dtype(quantised["dtype"] if quantised else entry["dtype"]).newbyteorder("<")
     if dtype.kind not in "fiu":
-        raise ValueError(f"{entry['name']} is of type {dtype}")
-    end = start + math.prod(entry["shape"]) * dtype.itemsize
+        raise ValueError(f"{name} is of type {dtype}")
+    end = start + math.prod(shape) * dtype.itemsize
     if len(content) < end:
-        raise ValueError(f"the numbers end before {entry['name']} does")
+        raise ValueError(f"the numbers end before {name} does")
     array = np.frombuffer(content[start:end], dtype).astype(np.float32)
     if quantised:
         array = array * np.float32(quantised["scale"]) + np.float32(quantised["min"])
-    return array.reshape(entry["shape"]), end
+    return array.reshape(shape), end

@@ -1,43 +1,41 @@
 """Tensors by name from PyTorch's files, without PyTorch.
 
-A ``.pth`` is a pickle, and a pickle may run any command when it is opened. The unpickler here knows
-only what builds tensors and refuses everything else by name. It reads the zip format and the one
-before PyTorch 1.6 (number, version, system, objects, storages, one after the other). Sizes are
-checked against the file's own before anything large is made.
+A ``.pth`` is a pickle, and a pickle may run any command when it is opened: `weights.unpickle` reads
+it and runs nothing. Two formats: zip archives, and the one before PyTorch 1.6 (number, version,
+system, objects, storages, one after the other). Sizes are checked against the file's own before
+anything large is made.
 """
 
-import io
-import math
-import pickle
-import pickletools
 import zipfile
 import zlib
-from collections import OrderedDict
-from dataclasses import dataclass
+from collections import deque
 
 import numpy as np
+
+from model.safetensors_file import BFLOAT16, numbers
+from weights.unpickle import RefusedError, Tensor, unpickle
 
 MAX_PICKLE_BYTES = 16 * 2**20
 """Largest pickle opened. A network of 1,000 tensors needs about 0.1 MB."""
 
 _MAGIC_NUMBER = 0x1950A86A20F9469CFC6C
-BFLOAT16 = "bfloat16"
-_STORAGES = {
-    "DoubleStorage": "f8",
-    "FloatStorage": "f4",
-    "HalfStorage": "f2",
-    "BFloat16Storage": BFLOAT16,
-    "LongStorage": "i8",
-    "IntStorage": "i4",
-    "ShortStorage": "i2",
-    "CharStorage": "i1",
-    "ByteStorage": "u1",
-    "BoolStorage": "?",
-}
-_WRAPPERS = ("params_ema", "params", "state_dict", "model_state_dict", "model")
+_WRAPPERS = (
+    "params_ema",
+    "params",
+    "g_ema",
+    "net_g_ema",
+    "state_dict",
+    "model_state_dict",
+    "model",
+    "net_g",
+    "netG",
+    "generator",
+)
+"""Where checkpoints keep the network itself, the best first."""
+
+_MAX_DEPTH = 4  # of dicts and lists around a network's tensors
 _DAMAGE = (
     zipfile.BadZipFile,
-    pickle.UnpicklingError,
     zlib.error,
     EOFError,
     LookupError,
@@ -50,103 +48,13 @@ _DAMAGE = (
 )
 
 
-class RefusedError(ValueError):
-    """A file that asks for more than tensors, or for more memory than they need."""
-
-
 def damaged(path, error):
     """Return the `ValueError` that says a file is not whole."""
     return ValueError(f"{path} is truncated or damaged: {error or type(error).__name__}")
 
 
-@dataclass(frozen=True)
-class _Storage:
-    """A flat run of numbers of one type; `first` is its place in the storage `key`."""
-
-    dtype: str
-    key: str
-    first: int
-    count: int
-
-
-@dataclass(frozen=True)
-class _Tensor:
-    """A view of a storage: offset and strides count numbers, not bytes."""
-
-    storage: _Storage
-    offset: int
-    shape: tuple
-    strides: tuple
-
-    @property
-    def bytes(self):
-        return math.prod(self.shape) * _item_bytes(self.storage.dtype)
-
-    def array(self, flat):
-        """Return the values as an array of their own, from the storage's bytes."""
-        steps = zip(self.shape, self.strides, strict=True)
-        last = self.offset + sum((n - 1) * step for n, step in steps)
-        negative = min((0, self.offset, *self.shape, *self.strides)) < 0
-        if negative or (last >= len(flat) and math.prod(self.shape)):
-            raise ValueError("a tensor reaches beyond its storage")
-        strides = tuple(step * flat.itemsize for step in self.strides)
-        view = np.lib.stride_tricks.as_strided(flat[self.offset :], self.shape, strides)
-        return np.array(view, view.dtype.newbyteorder("="))
-
-
 def _item_bytes(dtype):
     return 2 if dtype == BFLOAT16 else np.dtype(dtype).itemsize
-
-
-def _rebuild_tensor(storage, offset, shape, strides, *_grad_and_hooks):
-    if not isinstance(storage, _Storage):
-        raise TypeError("a tensor without a storage")
-    return _Tensor(storage, storage.first + offset, tuple(shape), tuple(strides))
-
-
-def _rebuild_parameter(tensor, *_grad_and_hooks):
-    return tensor
-
-
-_ALLOWED = {
-    "collections.OrderedDict": OrderedDict,
-    "torch._utils._rebuild_tensor": _rebuild_tensor,
-    "torch._utils._rebuild_tensor_v2": _rebuild_tensor,
-    "torch._utils._rebuild_parameter": _rebuild_parameter,
-    "torch.Size": tuple,
-} | {f"torch.{name}": dtype for name, dtype in _STORAGES.items()}
-
-
-class _TensorUnpickler(pickle.Unpickler):
-    def find_class(self, module, name):
-        if f"{module}.{name}" not in _ALLOWED:
-            raise RefusedError(
-                f"its pickle names {module}.{name}, which is not needed to build tensors and may "
-                "run anything"
-            )
-        return _ALLOWED[f"{module}.{name}"]
-
-    def persistent_load(self, pid):
-        kind, dtype, key, _device, count, *view = pid
-        if kind != "storage":
-            raise RefusedError(f"its pickle holds a {kind}: only tensors can be read")
-        first = view[0][1] if view and view[0] else 0
-        return _Storage(dtype, str(key), first, count)
-
-
-def _unpickle(data):
-    return _TensorUnpickler(io.BytesIO(data), encoding="utf-8").load()
-
-
-def _scan(data):
-    """Return the length of the first pickle in `data`; refuse one made to fill the memory."""
-    for opcode, argument, position in pickletools.genops(io.BytesIO(data)):
-        # The unpickler makes room for as many remembered objects as the highest number says.
-        if opcode.name in ("PUT", "BINPUT", "LONG_BINPUT") and argument > len(data):
-            raise RefusedError(f"its pickle numbers an object {argument}, more than it can hold")
-        if opcode.name == "STOP":
-            return position + 1
-    raise EOFError("no end of the pickle")
 
 
 def checked(path, read):
@@ -171,12 +79,11 @@ def read_zip(path):
                 raise RefusedError("it is a zip archive without PyTorch's data.pkl")
             if sizes[pickled] > MAX_PICKLE_BYTES:
                 raise RefusedError(_too_large(sizes[pickled]))
-            data = archive.read(pickled)
-            _scan(data)
+            tree, _ = unpickle(archive.read(pickled))
             root = pickled.removesuffix("data.pkl")
             order = archive.read(f"{root}byteorder") if f"{root}byteorder" in sizes else b"little"
             return _arrays(
-                path, _unpickle(data), lambda s: archive.read(f"{root}data/{s.key}"), order.decode()
+                path, tree, lambda s: archive.read(f"{root}data/{s.key}"), order.decode()
             )
 
     return checked(path, read)
@@ -192,7 +99,10 @@ def read_legacy(path):
             _next_object(file)  # the format's version, 1001 in every file
             order = "little" if _next_object(file)["little_endian"] else "big"
             tree = _next_object(file)
-            storages = {str(key): None for key in _next_object(file)}
+            keys = _next_object(file)
+            if not isinstance(keys, list) or any(type(key) not in (str, int) for key in keys):
+                raise RefusedError("its list of storages is none of texts")
+            storages = dict.fromkeys(map(str, keys))
             widths = {t.storage.key: _item_bytes(t.storage.dtype) for t in _tensors(tree).values()}
             for key in storages:
                 count = int.from_bytes(file.read(8), order)
@@ -210,13 +120,13 @@ def _next_object(file):
     start = file.tell()
     data = file.read(MAX_PICKLE_BYTES)
     try:
-        length = _scan(data)
-    except ValueError as error:
+        found, length = unpickle(data)
+    except (ValueError, EOFError) as error:
         if isinstance(error, RefusedError) or len(data) < MAX_PICKLE_BYTES:
             raise
         raise RefusedError(_too_large(f"over {MAX_PICKLE_BYTES}")) from error
     file.seek(start + length)
-    return _unpickle(data[:length])
+    return found
 
 
 def _too_large(size):
@@ -224,19 +134,51 @@ def _too_large(size):
 
 
 def _tensors(tree):
-    """Tensors of the network in an unpickled tree, by name."""
-    for _ in range(len(_WRAPPERS)):
-        if not isinstance(tree, dict) or any(isinstance(v, _Tensor) for v in tree.values()):
+    """Tensors of the network in an unpickled tree, by name.
+
+    Of a checkpoint that holds several, the place that `_WRAPPERS` names first is taken; under other
+    names there must be only one.
+    """
+    for _ in range(_MAX_DEPTH):
+        if not isinstance(tree, dict) or _own_tensors(tree):
             break
-        tree = next((tree[key] for key in _WRAPPERS if isinstance(tree.get(key), dict)), tree)
-    if not isinstance(tree, dict):
-        return {}
-    return {str(name): value for name, value in tree.items() if isinstance(value, _Tensor)}
+        inner = next((tree[key] for key in _WRAPPERS if _networks(tree.get(key))), None)
+        if inner is None:
+            break
+        tree = inner
+    networks = _networks(tree)
+    if len(networks) > 1:
+        places = ", ".join(place or "the file itself" for place, _ in networks[:10])
+        raise RefusedError(f"it holds several networks ({places}); save the one you need alone")
+    return networks[0][1] if networks else {}
+
+
+def _own_tensors(tree):
+    return {str(key): value for key, value in tree.items() if isinstance(value, Tensor)}
+
+
+def _networks(tree):
+    """Places and tensors of all dicts that hold tensors by name; an optimiser's state is none."""
+    found, seen, todo = [], set(), deque([("", tree, 0)])
+    while todo:
+        place, node, depth = todo.popleft()
+        if id(node) in seen or depth > _MAX_DEPTH or not isinstance(node, (dict, list, tuple)):
+            continue
+        seen.add(id(node))
+        items = node.items() if isinstance(node, dict) else enumerate(node)
+        if isinstance(node, dict) and (tensors := _own_tensors(node)):
+            found.append((place, tensors))
+            continue
+        for key, value in items:
+            named = isinstance(key, str) or not isinstance(node, dict)
+            if named and not str(key).lower().startswith(("optim", "sched")):
+                todo.append((f"{place}.{key}"[:200] if place else str(key)[:200], value, depth + 1))
+    return found
 
 
 def _arrays(path, tree, storage_bytes, byte_order):
     tensors = _tensors(tree)
-    refuse_bomb(path, sum(tensor.bytes for tensor in tensors.values()))
+    refuse_bomb(path, sum(t.size * _item_bytes(t.storage.dtype) for t in tensors.values()))
     prefix = {"little": "<", "big": ">"}[byte_order]
     flat = {}
     for tensor in tensors.values():
@@ -244,13 +186,6 @@ def _arrays(path, tree, storage_bytes, byte_order):
         if storage.key not in flat:
             flat[storage.key] = numbers(storage_bytes(storage), storage.dtype, prefix)
     return {name: tensor.array(flat[tensor.storage.key]) for name, tensor in tensors.items()}
-
-
-def numbers(data, dtype, byte_order="<"):
-    """Return bytes as a flat array of a type of `_STORAGES`; bfloat16 becomes float32."""
-    if dtype == BFLOAT16:  # the upper half of a float32
-        return (np.frombuffer(data, byte_order + "u2").astype("u4") << 16).view("f4")
-    return np.frombuffer(data, byte_order + dtype)
 
 
 def refuse_bomb(path, unpacked_bytes):

@@ -1,6 +1,5 @@
 """Recipes of the bundled weights: each is a command that parses, and stages follow each other."""
 
-import h5py
 import pytest
 
 from model import weight_file
@@ -43,8 +42,8 @@ def test_two_stages_run(hr_dir, tmp_path, monkeypatch, capfd):
     assert capfd.readouterr().out.count("wrote ") == 2
     note = weight_file.read_note(tmp_path / "tiny.weights.h5")
     assert note["training"]["start_from"].endswith("tiny-stage-1.weights.h5")
-    with h5py.File(tmp_path / "tiny.weights.h5") as file:
-        assert {str(tensor.dtype) for tensor in weight_file._tensors(file).values()} == {"float16"}
+    tensors = weight_file.read(tmp_path / "tiny.weights.h5").tensors
+    assert {str(tensor.dtype) for tensor in tensors.values()} == {"float16"}
 
 
 @pytest.mark.slow

@@ -178,9 +178,9 @@ def test_a_large_pickle_is_refused(tmp_path, monkeypatch, write):
 
 
 @pytest.mark.parametrize("write", [tw.write_zip, tw.write_legacy])
-def test_a_pickle_that_numbers_objects_into_the_billions_is_refused(tmp_path, write):
+def test_a_pickle_that_numbers_objects_into_the_billions_takes_no_room(tmp_path, write):
     opcodes = tw.mapping(a=b"Nr" + (2**31 - 1).to_bytes(4, "little"))
-    with pytest.raises(ValueError, match="numbers an object 2147483647"):
+    with pytest.raises(ValueError, match="holds no tensors by name"):
         read_tensors(write(tmp_path / "a.pth", opcodes))
 
 
