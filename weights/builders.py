@@ -163,7 +163,7 @@ def check_blocks(builder, arguments, tensors, path):
     needed = one + (sum(flat) - len(flat)) * (two - one) // len(flat)
     if needed > 2 * tensors:  # twice: blocks of different levels differ in their tensors
         raise ValueError(
-            f"{path} holds {tensors} tensors; a {builder.__name__} of {max(flat)} blocks has about "
+            f"{path} holds {tensors} tensors; {builder.__name__} with {max(flat)} blocks has about "
             f"{needed}"
         )
 

@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from model import safetensors_file
+from weights.pickled_tensors import RefusedError
 from weights.torch_file import checked, damaged, read_legacy, read_zip, refuse_bomb
-from weights.unpickle import RefusedError
 
 _MAX_TENSORS = 20_000
 _MAX_MANIFEST_BYTES = 4 * 2**20

@@ -13,7 +13,8 @@ from collections import deque
 import numpy as np
 
 from model.safetensors_file import BFLOAT16, numbers
-from weights.unpickle import RefusedError, Tensor, unpickle
+from weights.pickled_tensors import RefusedError, Tensor
+from weights.unpickle import unpickle
 
 MAX_PICKLE_BYTES = 16 * 2**20
 """Largest pickle opened. A network of 1,000 tensors needs about 0.1 MB."""
