@@ -14,13 +14,14 @@ EXAMPLE = "convert RealESRGAN_x4plus.pth"
 def add_options(parser):
     """Add the options of ``convert``."""
     parser.add_argument(
-        "source", metavar="IN", help="file to read: .pth, .pt, .safetensors, .npz, .h5 and the like"
+        "source", metavar="IN", help="file to read: .pth, .pt, .safetensors, .npz, .h5, .keras"
     )
     parser.add_argument(
         "target",
         nargs="?",
         metavar="OUT",
-        help="file to write (default: beside IN, ending in .weights.h5)",
+        help="file to write, .h5 or, for sharing, .safetensors (default: beside IN, ending in "
+        ".weights.h5)",
     )
     parser.add_argument(
         "--with",

@@ -68,7 +68,7 @@ def test_two_files_at_the_command_line(golden, tmp_path, capfd):
     [
         (["malicious-zip.pth"], r"names posix\.system"),
         (["nothing.pth"], "no weight file at .*nothing.pth"),
-        ([f"{RRDB}.pth", f"{RRDB}.pth"], "is the source itself: name another file"),
+        ([f"{RRDB}.pth", f"{RRDB}.pth", "--overwrite"], "is the source itself: name another file"),
         ([f"{RRDB}.pth", "OUT.txt"], "a weight file's name must end in .h5"),
         ([f"{RRDB}.pth", "--set", "blocks=3"], "rrdb_net has no argument 'blocks'"),
     ],
