@@ -9,6 +9,10 @@ all cores are busy with training, and hardly changes with what else the machine 
 is done in float32 and in mixed precision with XLA. The last columns set the multiplications of the
 network's convolutions and matrices against a large matrix product, timed in the same rounds.
 Random weights, also of VGG.
+
+    python benchmarks/train_step.py --against REV [--networks restormer_small …]
+
+compares steps alone, on one thread, with those of another revision of this repository.
 """
 
 import argparse
@@ -22,6 +26,7 @@ from pathlib import Path
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
+import revisions
 import tensorflow as tf
 from PIL import Image
 
@@ -44,12 +49,20 @@ _UNTIMED = 5  # steps before each round: more than the pipeline holds ready
 def main():
     """Print one line a network and precision."""
     parser = argparse.ArgumentParser(description="Steps a second with and without the pipeline.")
-    parser.add_argument("--networks", nargs="+", choices=list(CASES), default=list(CASES))
+    parser.add_argument("--networks", nargs="+", help=", ".join(CASES))
+    parser.add_argument("--against", metavar="REV", help="a commit: compare one step with its")
     parser.add_argument("--rounds", type=int, default=5, help="pairs of rounds (default 5)")
     parser.add_argument("--steps", type=int, default=20, help="steps a round (default 20)")
     parser.add_argument("--steps-per-call", type=int, default=1, help="see TrainerOptions")
     parser.add_argument("--batch-size", type=int, help="default 16, of srgan and restormer 4")
     options = parser.parse_args()
+    known = revisions.NETWORKS if options.against else CASES
+    names = options.networks or list(known)
+    if set(names) - set(known):
+        parser.error(f"--networks must be of {', '.join(known)}, got {' '.join(names)}")
+    if options.against:
+        revisions.compare(options.against, names, options.rounds, options.steps)
+        return
     if options.steps % options.steps_per_call:
         parser.error(f"--steps must be a multiple of --steps-per-call, {options.steps_per_call}")
     tf.config.threading.set_inter_op_parallelism_threads(1)  # as in train/__main__.py
@@ -61,7 +74,7 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         write_pictures(Path(folder, "hr"))
         for precision, jit_compile in modes.items():
-            for name in options.networks:
+            for name in names:
                 trainer_options = TrainerOptions(
                     precision=precision,
                     jit_compile=jit_compile,

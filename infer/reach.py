@@ -12,7 +12,7 @@ from fractions import Fraction
 import keras
 
 _POINTWISE = (
-    frozenset(["Identity", "Normalize", "Denormalize", "ResidualScale", "Rescaling", "Dropout"])
+    frozenset(["Identity", "Rescaling", "Dropout"])
     | frozenset(["Activation", "ReLU", "Relu", "LeakyReLU", "PReLU", "ELU", "GELU", "Gelu", "Tanh"])
     | frozenset(["Sigmoid", "Softplus", "Clip", "Cast", "BatchNormalization", "LayerNormalization"])
     | frozenset(["Add", "Subtract", "Multiply", "Divide", "Average", "Maximum", "Minimum"])
@@ -127,7 +127,7 @@ def _merged(sources):
 def _through(operation, field):
     """The field after an operation; None: not known."""
     kind = type(operation).__name__
-    if kind in _POINTWISE:
+    if kind in _POINTWISE or hasattr(operation, "pointwise"):  # Keras' layers, and ours
         return field
     if kind in _CONVOLUTIONS:
         return _convolved(operation, field)

@@ -131,6 +131,26 @@ def _reflected(positions, length):
     return np.where(positions < length, positions, 2 * (length - 1) - positions)
 
 
+def work(grid):
+    """Pixels that all runs of a grid read, over those of the picture."""
+    return (
+        sum(_sides(grid.height, grid)) * sum(_sides(grid.width, grid)) / (grid.height * grid.width)
+    )
+
+
+def largest_run_px(grid):
+    """Pixels that the largest run of a grid reads."""
+    return max(_sides(grid.height, grid)) * max(_sides(grid.width, grid))
+
+
+def _sides(length, grid):
+    """Lengths of the runs along one side of the picture, margins included."""
+    for start, end in _edges(length, grid):
+        first = max(0, (start - grid.margin) // grid.step * grid.step)
+        last = min(length, -(-(end + grid.margin) // grid.step) * grid.step)
+        yield last - first
+
+
 def run(grid, read, network, write):
     """Run a network over a grid.
 

@@ -7,12 +7,14 @@ that none of them bleeds into an edge.
 """
 
 import functools
+from dataclasses import replace
 
 import cv2
 import numpy as np
 import tensorflow as tf
 
 from infer import tiles
+from infer.margin import EXACT_UP_TO_PX, margin_px
 from infer.memory import free_bytes
 from infer.reach import reach
 
@@ -21,7 +23,9 @@ LUMA = np.array(
 )  # BT.601, full range: weights sum to 1, so white is white
 _BUDGET_BYTES = 620 << 20  # for the picture and one run: with TensorFlow's 0.65 GB below 1.5 GB
 _LEAST_BYTES = 64 << 20
+_SMALLEST_AUTO_TILE_PX = 32
 _PEAK_OVER_LIVE = 1.6  # process memory over the features alive at once, measured on four networks
+_MOST_WORK = 1.3  # of one run, that tiles of a deep network may take where there is memory
 _ROWS = 64
 _FLAT_PX = 5  # side of an all-white or all-black square whose middle the network may not tint
 
@@ -36,7 +40,9 @@ def upscale(model, image, *, tile=None, overlap_px=None):
         tile: None: the whole picture in one run. A number: tiles of this side in px, each run
             with a margin. ``"auto"``: the largest tile that fits in free memory.
         overlap_px: The margin: px read around each tile. None: the network's receptive field
-            (tiles then equal one run), or 32 for a network that looks everywhere.
+            (tiles then equal one run), or 32 for a network that looks everywhere. For a receptive
+            field above 48 px, as far as it really looks: measured at the first use of tiles, which
+            then differ from one run by at most one grey level.
 
     Returns:
         The enlarged picture, mode and type as `image` (float32 for any float type); clipped to the
@@ -60,6 +66,7 @@ class Upscaler:
 
     def __init__(self, model, *, self_ensemble=False):
         self.reach = reach(model)
+        self._model = model
         self._forward = _traced(model)
         self._ensemble = self_ensemble
 
@@ -112,8 +119,8 @@ class Upscaler:
         elif out.shape != shape or out.dtype != dtype:
             raise ValueError(f"out must be {shape} {dtype}, got {out.shape} {out.dtype}")
         if tile == "auto":
-            tile = self.fitting_tile(overlap_px, source.nbytes)
-        grid = tiles.make_grid(source.shape[:2], self.reach, tile, overlap_px)
+            tile = self.fitting_tile(overlap_px, source.nbytes, source.shape[:2])
+        grid = self._grid(source.shape[:2], tile, overlap_px)
         target = out[..., None] if out.ndim == 2 else out
 
         def write(y, x, block):
@@ -133,20 +140,46 @@ class Upscaler:
         dtype = image.dtype if image.dtype in (np.uint8, np.uint16) else np.dtype(np.float32)
         return (height * self.reach.scale, width * self.reach.scale, *channels), dtype
 
-    def fitting_tile(self, overlap_px=None, picture_bytes=0):
-        """Return the side in px of the largest tile that fits in free memory.
+    def fitting_tile(self, overlap_px=None, picture_bytes=0, size=None):
+        """Return the side in px of the largest tile that fits in memory.
+
+        Up to 1.5 GB are used for the process, whatever is free, by all but deep networks: there
+        computing a pixel costs so much that tiles may take half of the free memory.
 
         Args:
             overlap_px: See `upscale`.
             picture_bytes: What the picture takes; a large one leaves less for a tile.
+            size: Height and width of the picture; one that fits as a whole is one tile.
         """
-        margin = overlap_px
-        if margin is None:
-            margin = self.reach.radius_px or tiles.GLOBAL_OVERLAP_PX
-        budget = max(_LEAST_BYTES, _BUDGET_BYTES - picture_bytes)
-        budget = min(budget, free_bytes() // 2)
-        side = int((budget / (_PEAK_OVER_LIVE * self.reach.bytes_per_px)) ** 0.5) - 2 * margin
-        return max(32, side // 8 * 8)
+        free = free_bytes() // 2
+        budget = min(max(_LEAST_BYTES, _BUDGET_BYTES - picture_bytes), free)
+        if size and size[0] * size[1] <= self._fitting_px(budget):
+            return max(_SMALLEST_AUTO_TILE_PX, *size)
+        margin = self._margin_px() if overlap_px is None else overlap_px
+        side = int(self._fitting_px(budget) ** 0.5) - 2 * margin
+        side = max(_SMALLEST_AUTO_TILE_PX, side // 8 * 8)
+        if size is None or (self.reach.radius_px or 0) <= EXACT_UP_TO_PX:
+            return side
+        fitting = self._fitting_px(free)
+        while side < max(size) and tiles.work(self._grid(size, side, overlap_px)) > _MOST_WORK:
+            if tiles.largest_run_px(self._grid(size, side + 8, overlap_px)) > fitting:
+                break
+            side += 8
+        return side
+
+    def _fitting_px(self, budget):
+        return budget / (_PEAK_OVER_LIVE * self.reach.bytes_per_px)
+
+    def _margin_px(self):
+        margin = margin_px(self._model, self._run, self.reach)
+        return tiles.GLOBAL_OVERLAP_PX if margin is None else margin
+
+    def _grid(self, size, tile, overlap_px):
+        field = self.reach
+        smaller = isinstance(tile, (int, np.integer)) and tile < max(size)
+        if smaller and overlap_px is None and field.radius_px:
+            field = replace(field, radius_px=self._margin_px())
+        return tiles.make_grid(size, field, tile, overlap_px)
 
     def _enlarge(self, window):
         """One tile: (h, w) or (h, w, C) of any type to (s·h, s·w, C) float32 in 0..255."""

@@ -20,6 +20,9 @@ class Normalize(keras.layers.Layer):
         mean: RGB mean to subtract, 0..255.
     """
 
+    pointwise = True  # a pixel out depends on one pixel in: read by `infer.reach`
+    stays_float32 = True  # 8-bit values would lose grey levels: read by `model.precision`
+
     def __init__(self, mean=DIV2K_RGB_MEAN, **kwargs):
         super().__init__(**kwargs)
         self.mean = tuple(mean)
@@ -117,6 +120,8 @@ class ResidualScale(keras.layers.Layer):
 
     Reference: arXiv:1707.02921, section 3.3.
     """
+
+    pointwise = True
 
     def __init__(self, factor, **kwargs):
         super().__init__(**kwargs)

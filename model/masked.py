@@ -77,6 +77,8 @@ class PartialRatio(keras.layers.Layer):
     Reference: arXiv:1804.07723, equations 1 and 2.
     """
 
+    stays_float32 = True
+
     def call(self, valid):
         box = ops.ones((3, 3, 1, 1), valid.dtype)
         damaged = ops.conv(1 - valid, box, padding="same")  # outside: not damaged

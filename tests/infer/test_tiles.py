@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 from infer import tiles
-from infer.reach import reach
+from infer.reach import Reach, reach
 from infer.upscaler import Upscaler, upscale
 from model.common import resolve_single
 from model.edsr import edsr
@@ -221,3 +221,37 @@ def test_networks_that_are_not_from_rgb_to_rgb():
     halving = keras.Input((None, None, 3))
     with pytest.raises(ValueError, match="enlarge by a whole number, got 1/2"):
         reach(keras.Model(halving, keras.layers.Conv2D(3, 3, 2, "same")(halving)))
+
+
+def deep_network(blocks=4):
+    """An RRDBNet whose blocks change their input as much as those of trained ones do."""
+    keras.utils.set_random_seed(5)
+    model = rrdb_net(2, 8, blocks, 4)
+    for weight in model.trainable_variables:
+        if "body_" in weight.path and weight.name == "kernel":
+            weight.assign(weight * 8)
+    return model
+
+
+def test_tiles_of_a_deep_network_differ_by_at_most_one_grey_level():
+    model, lr = deep_network(), picture(60, 150)
+    whole = upscale(model, lr).astype(int)
+    assert np.ptp(whole) > 20
+    tiled = upscale(model, lr, tile=48)
+    assert np.abs(tiled - whole).max() <= 1
+    margin = Upscaler(model)._margin_px()
+    assert 4 <= margin <= reach(model).radius_px / 3
+    rough = upscale(model, lr, tile=48, overlap_px=2)
+    assert np.abs(rough.astype(int) - whole).max() > 1, "a network that needs no margin"
+
+
+@pytest.mark.parametrize(("free_gb", "most"), [(16, 1.3), (1, 8)])
+def test_a_deep_network_computes_little_more_than_one_run(monkeypatch, free_gb, most):
+    network = Upscaler(deep_network(1))
+    network.reach = Reach(scale=4, radius_px=349, multiple=1, bytes_per_px=10_240)
+    monkeypatch.setattr("infer.upscaler.margin_px", lambda *_: 32)
+    monkeypatch.setattr("infer.upscaler.free_bytes", lambda: free_gb << 30)
+    tile = network.fitting_tile(size=(768, 1024))
+    assert 32 <= tile < 1024
+    assert tiles.work(network._grid((768, 1024), tile, None)) <= most
+    assert network.fitting_tile(size=(72, 72)) == 72

@@ -8,10 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from infer.upscaler import Upscaler, upscale
-from infer.variants import blend, half_if_faster, in_half
+from infer.variants import blend, half_if_faster
 from model.common import resolve_single
 from model.edsr import edsr
 from model.layers import fold_weight_norm
+from model.precision import in_half
 from model.wdsr import wdsr_b
 
 TOPS = {"uint8": 255, "uint16": 65535, "float32": 255.0, "float64": 255.0}
