@@ -11,7 +11,6 @@ import tempfile
 import zipfile
 from pathlib import Path
 
-from data.download import download
 from data.folder import ImageFolder
 
 URL = "https://data.vision.ee.ethz.ch/cvl/DIV2K/"
@@ -110,6 +109,8 @@ def fetch(folder, images_dir, *, report=print):
     images_dir = Path(images_dir)
     if (images_dir / folder).is_dir():
         return
+    from data.download import download  # pooch warns in notebooks of what only fetching needs
+
     name = folder.replace("/", "_")
     archive = images_dir / "downloads" / f"{name}.zip"
     by_hand = archive.exists()

@@ -25,4 +25,5 @@ def training_time(trainer, dataset, steps):
     float(losses[0])  # waits for a GPU
     step_s = (time.perf_counter() - started_at) / _MEASURED
     hours = step_s * steps / 3600
-    return f"{step_s:.2g} s a step: {steps:,} steps take about {hours:.2g} hours here"
+    amount = f"{hours:.0f}" if hours >= 10 else f"{hours:.2g}"
+    return f"{step_s:.2g} s a step: {steps:,} steps take about {amount} hours here"
