@@ -182,6 +182,7 @@ def test_networks_equal_the_authors(shared, name, options, mask_aware):
     assert_close(model(inputs) / 255, answer["output"])
 
 
+@pytest.mark.slow
 def test_parameter_counts_of_the_paper():
     assert restormer().count_params() == 26_126_644
     assert restormer(layer_norm="bias_free", mask_aware=True).count_params() == 26_111_668
@@ -238,6 +239,7 @@ def test_gradient_reaches_every_variable_even_of_a_damaged_picture(options):
         assert one_channel_a_head or np.any(gradient != 0), variable.path
 
 
+@pytest.mark.slow
 def test_learns():
     model = restormer(**SMALLEST, mask_aware=True)
     optimizer = keras.optimizers.Adam(1e-3)

@@ -30,6 +30,7 @@ def test_a_mask_of_ones_changes_nothing_and_damaged_pixels_do_not_count(tmp_path
     assert np.abs(result - flipped).max() > 1  # nor is its polarity
 
 
+@pytest.mark.slow
 def test_a_mask_embedding_starts_at_nothing_and_then_marks_damaged_pixels(tmp_path):
     masked = restormer(**SMALLEST, mask_aware=True)
     model = restormer(**SMALLEST, mask_aware=True, mask_embedding=True)

@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from model import vggface as vggface_module
 from model.vggface import BGR_MEAN, vggface
+from tests.conftest import GOLDEN
 from weights.convert import load_foreign
 from weights.load import load_model
 from weights.recognised import build
@@ -60,14 +61,13 @@ def write_keras_vggface(path, golden, architecture, root="/", top=False):
 
 
 @pytest.fixture(scope="module")
-def files(tmp_path_factory, request):
+def files(tmp_path_factory):
     """One file an architecture; the SENet is a full-model file with its classifier."""
     folder = tmp_path_factory.mktemp("vggface")
-    golden = request.path.parent / "golden"
     return {
-        "resnet50": write_keras_vggface(folder / "resnet50.h5", golden, "resnet50"),
+        "resnet50": write_keras_vggface(folder / "resnet50.h5", GOLDEN, "resnet50"),
         "senet50": write_keras_vggface(
-            folder / "senet50.h5", golden, "senet50", root="model_weights", top=True
+            folder / "senet50.h5", GOLDEN, "senet50", root="model_weights", top=True
         ),
     }
 

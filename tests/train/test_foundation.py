@@ -125,6 +125,7 @@ def test_learning_rate_and_optimizer_of_the_paper(tmp_path):
     assert FoundationTrainer(restormer(**SMALLEST), tmp_path, report=str).options.clip_norm == 0.01
 
 
+@pytest.mark.slow
 def test_fine_tuning_lowers_the_loss_and_needs_no_masks(store, tmp_path):
     model = restormer(**(SMALLEST | {"mask_aware": False}))
     run = fine_tune(

@@ -132,6 +132,7 @@ def test_face_feature_loss(values, tensors, wrap):
     assert float(loss(black, black)) == pytest.approx(0, abs=1e-5)
 
 
+@pytest.mark.slow
 def test_face_feature_loss_has_a_gradient_in_the_picture_only():
     from model.vggface import vggface
 

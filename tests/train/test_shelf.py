@@ -30,6 +30,7 @@ def test_listing_and_showing_train_nothing(capsys):
     assert "wdsr-b-32-x4" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_two_stages_run(hr_dir, tmp_path, monkeypatch, capfd):
     stage = (
         "wdsr-b --num-filters 3 --num-res-blocks 1 --hr {pictures} --hr-crop-px 8 --batch-size 1"
