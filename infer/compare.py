@@ -1,27 +1,28 @@
 """One page that shows pictures against each other: slider, zoom, scores and error maps.
 
 The page holds everything, pictures too, so that it can be sent and kept. Pictures of other sizes
-are stretched to the largest, so that a network's input can be compared with its answer.
+are stretched to the largest, so that a network's input can be compared with its output. Pictures
+keep their colour profiles; two with different profiles are subtracted and scored in sRGB.
 """
 
 import base64
+import dataclasses
 import html
 import io
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+from PIL import Image, ImageCms
 
-from data.pictures import png
-from data.pictures.read import load_image, rgb8
-from infer.evaluate import score
+from data.pictures.read import Picture, read_picture, rgb8
+from data.pictures.write import encode
+from infer.evaluate import EXACT, LPIPS_PX, score
 from infer.plot import error_map
 
 LARGEST_ERROR = 64
 """Difference in grey levels that error maps draw in full red."""
-
-_LPIPS_PX = 64  # smaller pictures have no LPIPS
 
 
 @dataclass(frozen=True)
@@ -30,13 +31,18 @@ class Shown:
 
     Attributes:
         title: What the page calls it.
-        pixels: As `data.pictures.read.load_image` gives it.
+        picture: As `data.pictures.read.read_picture` gives it.
         scores: Name to number, against the reference; empty without one.
     """
 
     title: str
-    pixels: np.ndarray
-    scores: dict
+    picture: Picture
+    scores: dict = field(default_factory=dict)
+
+    @property
+    def size(self):
+        """Height and width."""
+        return self.picture.pixels.shape[:2]
 
 
 def compare(files, reference=None, lpips=None):
@@ -56,11 +62,14 @@ def compare(files, reference=None, lpips=None):
     """
     if len(files) < 2:
         raise ValueError(f"compare needs at least two pictures, got {len(files)}")
-    truth = rgb8(load_image(reference)) if reference else None
-    shown = [_shown(title, file, truth, lpips) for title, file in _titles(files).items()]
+    truth = read_picture(reference) if reference else None
+    shown = [
+        Shown(title, picture, _scores(picture, truth, lpips))
+        for title, picture in ((title, read_picture(f)) for title, f in _titles(files).items())
+    ]
     maps = _maps_against(truth, shown) if reference else _maps_between(shown)
     if reference:
-        shown.append(Shown(f"reference: {Path(reference).name}", truth, {}))
+        shown.append(Shown(f"reference: {Path(reference).name}", truth))
     return _page(shown, maps)
 
 
@@ -74,45 +83,63 @@ def _titles(files):
     }
 
 
-def _shown(title, file, truth, lpips):
-    pixels = load_image(file)
-    same_size = truth is not None and pixels.shape[:2] == truth.shape[:2]
-    return Shown(title, pixels, _scores(rgb8(pixels), truth, lpips) if same_size else {})
-
-
 def _scores(picture, truth, lpips):
-    values = score(picture, truth, 0)
+    if truth is None or picture.pixels.shape[:2] != truth.pixels.shape[:2]:
+        return {}
+    a, b = _comparable(picture, truth)
+    values = score(a, b, 0)
     scores = {
         "PSNR Y dB": values["psnr_y_db"],
         "SSIM Y": values["ssim_y"],
         "PSNR RGB dB": values["psnr_rgb_db"],
         "SSIM RGB": values["ssim_rgb"],
     }
-    if lpips is not None and min(truth.shape[:2]) >= _LPIPS_PX:
-        pair = [x[None].astype(np.float32) for x in (picture, truth)]
+    if lpips is not None and min(b.shape[:2]) >= LPIPS_PX:
+        pair = [x[None].astype(np.float32) for x in (a, b)]
         scores["LPIPS"] = float(np.asarray(lpips(pair))[0])
     return scores
 
 
+def _comparable(a, b):
+    """Two pictures as (H, W, 3) uint8 of one colour space: their own, if it is the same."""
+    if a.icc == b.icc:
+        return rgb8(a.pixels), rgb8(b.pixels)
+    return _in_srgb(a), _in_srgb(b)
+
+
+def _in_srgb(picture):
+    rgb = rgb8(picture.pixels)
+    if not picture.icc:
+        return rgb
+    grey = picture.pixels.ndim == 2 or picture.pixels.shape[2] < 3
+    profile = ImageCms.ImageCmsProfile(io.BytesIO(picture.icc))
+    converted = ImageCms.profileToProfile(
+        Image.fromarray(rgb[..., 0] if grey else rgb),
+        profile,
+        ImageCms.createProfile("sRGB"),
+        outputMode="RGB",
+    )
+    return np.asarray(converted)
+
+
 def _maps_against(truth, shown):
-    return [
-        Shown(f"error of {s.title}", error_map(rgb8(s.pixels), truth, largest=LARGEST_ERROR), {})
-        for s in shown
-        if s.scores
-    ]
+    return [_map(f"error of {s.title}", s.picture, truth) for s in shown if s.scores]
 
 
 def _maps_between(shown):
     a, b = shown[:2]
-    if a.pixels.shape[:2] != b.pixels.shape[:2]:
+    if a.size != b.size:
         return []
-    drawn = error_map(rgb8(a.pixels), rgb8(b.pixels), largest=LARGEST_ERROR)
-    return [Shown(f"difference of {a.title} and {b.title}", drawn, {})]
+    return [_map(f"difference of {a.title} and {b.title}", a.picture, b.picture)]
+
+
+def _map(title, a, b):
+    return Shown(title, Picture(error_map(*_comparable(a, b), largest=LARGEST_ERROR)))
 
 
 def _page(shown, maps):
-    height, width = max((s.pixels.shape[:2] for s in shown), key=lambda size: size[0] * size[1])
-    pictures = [{"title": s.title, "source": _data_url(s.pixels)} for s in [*shown, *maps]]
+    height, width = max((s.size for s in shown), key=lambda size: size[0] * size[1])
+    pictures = [{"title": s.title, "source": _data_url(s.picture)} for s in [*shown, *maps]]
     data = json.dumps({"width": width, "height": height, "pictures": pictures})
     values = {
         "TABLE": _table(shown),
@@ -125,11 +152,14 @@ def _page(shown, maps):
     return page
 
 
-def _data_url(pixels):
+def _data_url(picture):
+    pixels = picture.pixels
     if pixels.dtype != np.uint8:
-        pixels = rgb8(pixels)
+        colours = rgb8(pixels)
+        alpha = pixels[..., -1:] if pixels.ndim == 3 and pixels.shape[2] in (2, 4) else None
+        pixels = colours if alpha is None else np.dstack([colours, rgb8(alpha)[..., 0]])
     file = io.BytesIO()
-    png.write(file, pixels)
+    encode(file, ".png", dataclasses.replace(picture, pixels=pixels, exif=b"", notes=[]), 95)
     return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()
 
 
@@ -142,7 +172,10 @@ def _table(shown):
     for s in scored:
         cells = "".join(f"<td>{_number(s.scores[name], name)}</td>" for name in names)
         rows.append(f"<tr><td>{html.escape(s.title)}</td>{cells}</tr>")
-    note = "<p>Against the reference, 8-bit, no border cut. Y: BT.601 luma, 16..235.</p>"
+    note = (
+        "<p>Against the reference, 8-bit, no border cut; in sRGB where profiles differ. Y: BT.601 "
+        f"luma, 16..235. {EXACT}</p>"
+    )
     return f"<table>{''.join(rows)}</table>{note}"
 
 
@@ -156,7 +189,8 @@ body { margin: 0; font: 14px sans-serif; background: #222; color: #ddd }
 header { padding: 8px; display: flex; gap: 12px; flex-wrap: wrap; align-items: center }
 #view { overflow: auto; height: calc(100vh - 160px); background: #111 }
 #stage { position: relative; user-select: none; touch-action: pan-x pan-y; cursor: ew-resize }
-#stage img { position: absolute; inset: 0; width: 100%; height: 100% }
+#stage img { position: absolute; inset: 0; width: 100%; height: 100%; background:
+  repeating-conic-gradient(#999 0 25%, #bbb 0 50%) 0 0 / 16px 16px } /* else the lower one shows */
 #stage.sharp img { image-rendering: pixelated }
 #line { position: absolute; top: 0; bottom: 0; width: 2px; margin-left: -1px; background: #fff }
 table { border-collapse: collapse; margin: 8px } td, th { padding: 2px 10px; text-align: right }

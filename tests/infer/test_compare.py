@@ -8,7 +8,7 @@ import shutil
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageCms
 
 from data.pictures.write import save_image
 from infer.__main__ import main
@@ -33,9 +33,13 @@ def data_of(page):
     return json.loads(re.search(r"const data = (\{.*\});", page)[1])
 
 
-def picture_of(entry):
+def opened(entry):
     encoded = base64.b64decode(entry["source"].removeprefix("data:image/png;base64,"))
-    with Image.open(io.BytesIO(encoded)) as picture:
+    return Image.open(io.BytesIO(encoded))
+
+
+def picture_of(entry):
+    with opened(entry) as picture:
         return np.asarray(picture)
 
 
@@ -74,6 +78,40 @@ def test_all_modes_can_be_shown_and_names_do_no_harm(tmp_path):
     assert "<script>alert" not in page
     assert data_of(page)["pictures"][0]["title"] == name.name
     assert picture_of(data_of(page)["pictures"][0]).min() == 255
+
+
+def red_and_green_swapped(profile):
+    """A profile whose red primary is that of green, and the other way round."""
+    table = {profile[i : i + 4]: i for i in range(132, 132 + 12 * profile[131], 12)}
+    swapped = bytearray(profile)
+    for name, other in ((b"rXYZ", b"gXYZ"), (b"gXYZ", b"rXYZ")):
+        place, source = table[name] + 4, table[other] + 4
+        swapped[place : place + 8] = profile[source : source + 8]
+    return bytes(swapped)
+
+
+def test_profiles_are_kept_and_count(tmp_path):
+    """The same numbers in two colour spaces are not the same colours."""
+    srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    other = red_and_green_swapped(srgb)
+    red, green = (Image.new("RGB", (16, 12), colour) for colour in ((200, 0, 0), (0, 200, 0)))
+    red.save(tmp_path / "truth.png", icc_profile=srgb)
+    green.save(tmp_path / "equal.png", icc_profile=other)
+    red.save(tmp_path / "other.png", icc_profile=other)
+    files = [tmp_path / "equal.png", tmp_path / "other.png"]
+    entries = {e["title"]: e for e in data_of(compare(files, tmp_path / "truth.png"))["pictures"]}
+    assert opened(entries["equal.png"]).info["icc_profile"] == other
+    equal, different = (picture_of(entries[f"error of {n}.png"]) for n in ("equal", "other"))
+    blue_is_no_error = (0, 0, 127)
+    assert np.abs(equal.astype(int) - blue_is_no_error).max() < 30
+    assert np.abs(different.astype(int) - blue_is_no_error).max() > 100
+
+
+def test_what_is_clear_hides_what_lies_below(pictures):
+    save_image(pictures / "clear.png", np.zeros((64, 80, 4), np.uint16))
+    page = compare([pictures / "clear.png", pictures / "good.png"])
+    assert picture_of(data_of(page)["pictures"][0]).shape == (64, 80, 4), "16 bits keep alpha"
+    assert re.search(r"#stage img \{[^}]*background:", page), "the lower picture shows through"
 
 
 def test_files_of_one_name_are_told_apart(pictures):
@@ -141,6 +179,7 @@ def test_in_a_browser(pictures, browser):
     assert js("return getComputedStyle(at('over')).clipPath").startswith("inset(0px 7")
     browser.find_element(By.TAG_NAME, "body").send_keys(Keys.ARROW_RIGHT)
     assert boundary() == pytest.approx(0.27, abs=0.02)
+    assert "conic-gradient" in js("return getComputedStyle(at('over')).backgroundImage")
     js("zoom.value = '4'; zoom.dispatchEvent(new Event('change'))")
     assert stage.rect["width"] == 320 and js("return stage.classList.contains('sharp')")
     js("left.value = 'error of bad.png'; left.dispatchEvent(new Event('change'))")
