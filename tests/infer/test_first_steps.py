@@ -256,6 +256,22 @@ def test_closed_streams_do_no_harm(weights, folder, tmp_path):
     assert names(tmp_path / "out") == ["a.png", "b.png", "c.png"]
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("command", ["upscale", "faces", "restore --task denoise"])
+def test_commands_print_no_lines_of_tensorflow(folder, tmp_path, command):
+    """With the bundled networks, and without the variable that silences TensorFlow."""
+    words = [*command.split(), folder / "a.png", "-o", tmp_path / "out.png"]
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("TF_CPP")}
+    result = subprocess.run(
+        [sys.executable, "-m", "infer", *words],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+    assert (result.returncode, result.stderr) == (0, "")
+
+
 def test_an_exact_picture_leaves_the_mean_finite(tmp_path, capsys):
     """Bicubic is exact on a picture of one colour."""
     (tmp_path / "hr").mkdir()
