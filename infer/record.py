@@ -49,8 +49,8 @@ class Record:
     def _remember(self, line):
         try:
             entry = json.loads(line)
-            entry["result"], entry["source"][0]
-            self.made[entry["target"]].append(entry)
+            if entry["result"] and entry["source"][0]:
+                self.made[entry["target"]].append(entry)
         except (json.JSONDecodeError, KeyError, TypeError, IndexError):
             return  # cut short by a kill: the file it tells of did not appear
 

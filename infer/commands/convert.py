@@ -2,6 +2,7 @@
 
 import argparse
 import json
+from pathlib import Path
 
 from data.quiet_start import load_tensorflow
 from infer.commands.options import add_overwrite
@@ -66,7 +67,9 @@ def run(options):
     from infer.jobs import check_free
     from weights.convert import convert, target_of
 
-    check_free(target_of(options.source, options.target), options.overwrite)
+    target = target_of(options.source, options.target)
+    if target.resolve() != Path(options.source).resolve():  # `convert` says more of that
+        check_free(target, options.overwrite)
     convert(
         [options.source, *options.others],
         options.target,

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -269,7 +270,8 @@ def test_commands_print_no_lines_of_tensorflow(folder, tmp_path, command):
         capture_output=True,
         text=True,
     )
-    assert (result.returncode, result.stderr) == (0, "")
+    assert result.returncode == 0
+    assert not re.search("(?i)tensorflow|onednn|absl|cuda|retracing", result.stderr)
 
 
 def test_an_exact_picture_leaves_the_mean_finite(tmp_path, capsys):
@@ -320,7 +322,7 @@ def test_each_help_ends_with_an_example_that_parses(capsys):
         assert last[:4] == ["python", "-m", "infer", command]
         assert parser().parse_args(last[3:]).command == command
     with pytest.raises(SystemExit):
-        main(["upscale", "--help"])
+        main(["demo", "--help"])
     assert f"(default: {DEFAULT})" in " ".join(capsys.readouterr().out.split())
 
 
