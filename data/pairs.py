@@ -197,18 +197,18 @@ class CropSampler:
         for row, i in enumerate(rows):
             window = (pictures[i], *corners[i], self.lr_px, self.lr_px)
             if self.damage is None:
-                small, large = (dihedral(part, turns[i]) for part in self.pairs.window(*window))
+                small, large = self.pairs.window(*window)
+                lr[row], hr[row] = dihedral(small, turns[i]), dihedral(large, turns[i])
             else:
                 own = step_generator(self.seed, step, i + 1)  # 0 draws the places
-                small, large = self._damaged(window, turns[i], own)
-            lr[row], hr[row] = small, large
+                lr[row], hr[row] = self._damaged(self.damage, window, turns[i], own)
         return lr, hr
 
-    def _damaged(self, window, turn, random):
+    def _damaged(self, damage, window, turn, random):
         """Damage more than the window and cut: blocks and filters reach beyond its border."""
         wide = self.pairs.wide_window(*window, MARGIN_PX)
         small, large = (dihedral(part, turn) for part in wide)
-        small = self.damage(small, large, random)
+        small = damage(small, large, random)
         return [
             part[margin_px:-margin_px, margin_px:-margin_px]
             for part, margin_px in ((small, MARGIN_PX), (large, MARGIN_PX * self.pairs.scale))

@@ -22,7 +22,7 @@ def add_pairs(command, caches_dir):
         type=whole(1),
         default=192,
         metavar="PX",
-        help="side of the HR windows on the sheet (default: 192)",
+        help="side of the HR windows on the sheet, cut to a multiple of --scale (default: 192)",
     )
     add_overwrite(command)
 

@@ -12,6 +12,7 @@ def decode(make_source, options):
     if options.sheet:
         from data.pairs import contact_sheet
 
-        save_sheet(contact_sheet(pairs, hr_crop_px=options.hr_crop_px), options.sheet)
+        crop_px = max(options.hr_crop_px // options.scale, 1) * options.scale
+        save_sheet(contact_sheet(pairs, hr_crop_px=crop_px), options.sheet)
         print(f"wrote {options.sheet}")
     return not pairs.left_out
