@@ -68,7 +68,7 @@ def parser(program="python -m infer"):
 
 
 class _Parser(argparse.ArgumentParser):
-    """Answers a mistake with one line, as all other mistakes are answered."""
+    """Reports a mistake in one line, as all others are reported."""
 
     def error(self, message):
         self.exit(2, f"error: {message}; see {self.prog} --help\n")

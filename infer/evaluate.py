@@ -131,11 +131,11 @@ def mean(scores):
     return {key: float(np.mean(values)) if values else None for key, values in known.items()}
 
 
-def restoration_scores(answer, pictures, report=print):
+def restoration_scores(restore, pictures, report=print):
     """Score the damaged input and what becomes of it, on RGB, nothing cut; one line a picture.
 
     Args:
-        answer: Function (damaged, valid_mask) → restored, uint8 batches of one.
+        restore: Function (damaged, valid_mask) → restored, uint8 batches of one.
         pictures: ``(name, damaged, clean, valid_mask)``, as `data.restoration` yields them.
         report: Called with each line of the table.
 
@@ -148,7 +148,7 @@ def restoration_scores(answer, pictures, report=print):
     """
     table = {}
     for name, damaged, clean, valid_mask in pictures:
-        result = np.asarray(answer(damaged, valid_mask))
+        result = np.asarray(restore(damaged, valid_mask))
         table[name] = {
             who: {key: value for key, value in score(p[0], clean[0], 0).items() if "_rgb" in key}
             for who, p in (("input", damaged), ("network", result))

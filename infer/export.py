@@ -24,7 +24,7 @@ _CHECKED_SIZES = ((24, 32), (37, 19))
 
 
 def export(model, path, kind):
-    """Write a network for another runtime, and keep it only if it gives the same answers.
+    """Write a network for another runtime, and keep it only if it gives the same output.
 
     Args:
         model: A functional network, weight normalisation folded.
@@ -37,7 +37,7 @@ def export(model, path, kind):
     Raises:
         ValueError: No such format, or `path` is there and is not what would be written.
         ImportError: The format needs a package that is not installed; says which.
-        ArithmeticError: The exported network's answers differ.
+        ArithmeticError: The exported network's output differs.
     """
     if kind not in FORMATS:
         raise ValueError(f"format must be {', '.join(FORMATS)}, got {kind}")
@@ -71,7 +71,7 @@ def _largest_difference(model, run):
         expected = np.asarray(model(picture))
         found = run(picture)
         if found.shape != expected.shape:
-            raise ArithmeticError(f"the answer is {found.shape}, not {expected.shape}")
+            raise ArithmeticError(f"the output is {found.shape}, not {expected.shape}")
         differences.append(np.abs(found - expected).max())
     return float(max(differences))
 

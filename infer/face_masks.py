@@ -74,7 +74,8 @@ class Mask:
 def _profile(start, length, size, sigma):
     """One side of a box, 1 inside and 0 outside, convolved with a normalised Gaussian.
 
-    Beyond the picture it goes on as at the border: a face that the border cuts is not faded there.
+    Beyond the picture it is taken to be as at the border, so that a face which the border cuts does
+    not fade there.
     """
     pixels = np.arange(size)
     inside = ((pixels > start - 1) & (pixels < start + length)).astype(np.float64)

@@ -26,11 +26,11 @@ _INTERPOLATION_TAPS = {"nearest": 0, "bilinear": 1, "bicubic": 2, "lanczos3": 3,
 
 @dataclass(frozen=True)
 class Reach:
-    """How a network's answer depends on its picture.
+    """How a network's output depends on its picture.
 
     Attributes:
-        scale: Pixels of the answer per pixel of the picture, along one side.
-        radius_px: A pixel of the answer depends on no picture pixel further away, in rows or
+        scale: Pixels of the output per pixel of the picture, along one side.
+        radius_px: A pixel of the output depends on no picture pixel further away, in rows or
             columns, than this. None: it may depend on all.
         multiple: Height and width must be multiples of this.
         bytes_per_px: Most bytes of float32 features alive at once, per picture pixel.

@@ -161,7 +161,7 @@ def run(grid, read, network, write):
         grid: The `Grid`.
         read: Function of a `Window` that gives those pixels of the picture.
         network: Function of such an array (h, w, …) that gives (s·h, s·w, C) float32.
-        write: Function ``(y, x, block)`` that takes a block of the answer for row y, column x of
+        write: Function ``(y, x, block)`` that takes a block of the output for row y, column x of
             the enlarged picture. Called once for each pixel, from top to bottom.
 
     Raises:
@@ -200,17 +200,17 @@ class _Runner:
         self._too_large = float("inf")  # pixels read by the smallest run that failed
 
     def parts(self, box):
-        """Yield ``(part, block)``: parts of `box`, and the answer for each, blend band included."""
+        """Yield ``(part, block)``: parts of `box`, and the output for each, blend band included."""
         grid = self._grid
         window = box.grown(grid.margin, grid)
         size = (window.y1 - window.y0) * (window.x1 - window.x0)
         if size < self._too_large:
             try:
-                answer = self._network(self._read(window))
+                output = self._network(self._read(window))
             except (tf.errors.ResourceExhaustedError, MemoryError):
                 self._too_large = size
             else:
-                yield box, _crop(answer, window, _kept(box, grid), grid.scale)
+                yield box, _crop(output, window, _kept(box, grid), grid.scale)
                 return
         halves = box.halves(grid)
         if not halves:
@@ -219,9 +219,9 @@ class _Runner:
             yield from self.parts(half)
 
 
-def _crop(answer, window, box, scale):
+def _crop(output, window, box, scale):
     y, x = (box.y0 - window.y0) * scale, (box.x0 - window.x0) * scale
-    return answer[y : y + (box.y1 - box.y0) * scale, x : x + (box.x1 - box.x0) * scale]
+    return output[y : y + (box.y1 - box.y0) * scale, x : x + (box.x1 - box.x0) * scale]
 
 
 def _kept(box, grid):

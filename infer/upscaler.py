@@ -192,26 +192,26 @@ class Upscaler:
 
     def _colour(self, pixels):
         if pixels.shape[2] == 1:
-            answer = self._network(np.repeat(pixels, 3, axis=2)) @ LUMA[:, None]
+            output = self._network(np.repeat(pixels, 3, axis=2)) @ LUMA[:, None]
         else:
-            answer = self._network(pixels)
-        return _keep_black_and_white(pixels, answer, self.reach.scale)
+            output = self._network(pixels)
+        return _keep_black_and_white(pixels, output, self.reach.scale)
 
     def _alpha(self, alpha):
         """Enlarge alpha by bicubic, between the least and the largest value around each pixel.
 
-        Not by the network: at the hard edge of a mask, which no photograph has, networks answer
-        with a second edge beside it. The limits keep opaque exactly opaque and clear clear.
+        Not by the network: at the hard edge of a mask, which no photograph has, networks draw
+        a second edge beside it. The limits keep opaque exactly opaque and clear clear.
         """
         scale = self.reach.scale
         if alpha.min() == alpha.max():
             return _repeated(alpha, scale)
         height, width = alpha.shape[:2]
         size = (width * scale, height * scale)
-        answer = cv2.resize(alpha, size, interpolation=cv2.INTER_CUBIC)[..., None]
+        output = cv2.resize(alpha, size, interpolation=cv2.INTER_CUBIC)[..., None]
         square = np.ones((3, 3), np.uint8)
         low, high = (_repeated(f(alpha, square)[..., None], scale) for f in (cv2.erode, cv2.dilate))
-        return np.clip(answer, low, high)
+        return np.clip(output, low, high)
 
     def _network(self, pixels):
         if not self._ensemble:
@@ -220,8 +220,8 @@ class Upscaler:
         for turns in range(4):
             for step in (1, -1):
                 turned = np.rot90(pixels, turns)[:, ::step]
-                answer = self._run(np.ascontiguousarray(turned))
-                total = total + np.rot90(answer[:, ::step], -turns)
+                output = self._run(np.ascontiguousarray(turned))
+                total = total + np.rot90(output[:, ::step], -turns)
         return total / np.float32(8)
 
     def _run(self, pixels):
@@ -272,17 +272,17 @@ def _without_hidden_colours(image):
     return filled
 
 
-def _keep_black_and_white(pixels, answer, scale):
+def _keep_black_and_white(pixels, output, scale):
     """Give back pure white and black where all around is pure white or black.
 
-    Networks answer 254 or 1 there, which shows on a page or a cut-out.
+    Networks give 254 or 1 there, which shows on a page or a cut-out.
     """
     square = np.ones((_FLAT_PX, _FLAT_PX), np.uint8)
     for value in (0, 255):
         flat = cv2.erode(np.all(pixels == value, axis=2).astype(np.uint8), square)
         if flat.any():
-            answer = np.where(_repeated(flat[..., None], scale), np.float32(value), answer)
-    return answer
+            output = np.where(_repeated(flat[..., None], scale), np.float32(value), output)
+    return output
 
 
 def _repeated(plane, scale):
