@@ -148,6 +148,10 @@ def _named(path):
     except PictureError as error:
         raw = Path(path).suffix.lower() in _RAW_SUFFIXES
         raise ValueError(f"{path} {tiff.RAW_SENTENCE if raw else error}") from error
+    except OSError:
+        raise
+    except Exception as error:  # between two decoders, as in `decoding`; memory may end anywhere
+        raise ValueError(f"{path} cannot be read ({type(error).__name__}: {error})") from error
 
 
 def _opened(path):

@@ -114,10 +114,10 @@ class Page:
         Raises:
             PictureError: It is damaged, of a kind that is not supported, or holds NaN.
         """
-        page = self._page
-        self._check()
         with decoding("tifffile"):
+            self._check()
             pixels = self._joined()
+        page = self._page
         colours = 3 if page.photometric == _RGB else 1
         extra = [int(e) for e in page.extrasamples[:1]]
         pixels = self._scaled(pixels)

@@ -1,0 +1,1 @@
+"""Damaged files by the thousand: readers must give results or sentences, whatever comes."""

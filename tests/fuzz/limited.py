@@ -1,0 +1,78 @@
+"""Inputs in child processes with limits on time and memory; a child ends with the first that fails.
+
+Linux only: memory is measured by ``/proc``.
+"""
+
+import os
+import re
+import resource
+import select
+import signal
+
+SECONDS = 10
+BYTES = 2 << 30
+
+HANGS, DIES, HUNGRY = "takes over 10 s", "process lost", "takes over 2 GB"
+
+
+def outcomes(function, arguments):
+    """Call a function with each argument, in children that may take 10 s and 2 GB for one.
+
+    Args:
+        function: Gives a short string without line breaks, the outcome.
+        arguments: A list.
+
+    Yields:
+        For each argument the string, or `HANGS`, `HUNGRY` or `DIES`.
+    """
+    while arguments:
+        done = 0
+        for text in _of_one_child(function, arguments):
+            yield text
+            done += 1
+        arguments = arguments[done:]
+
+
+def _of_one_child(function, arguments):
+    """Yield the outcomes of one child, which may end early, but not before the first."""
+    reading, writing = os.pipe()
+    child = os.fork()
+    if not child:
+        _in_child(function, arguments, reading, writing)
+    os.close(writing)
+    try:
+        with os.fdopen(reading, "rb") as lines:
+            for _ in arguments:
+                if not select.select([lines], [], [], SECONDS)[0]:
+                    yield HANGS
+                    return
+                text = lines.readline().decode().rstrip("\n")
+                yield text or DIES
+                if not text or text == HUNGRY:
+                    return
+    finally:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+
+
+def _in_child(function, arguments, reading, writing):
+    """Write a line an outcome, and end without Python's clean-up."""
+    os.close(reading)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    try:
+        for argument in arguments:
+            before = _peak_bytes(reset=True)
+            text = function(argument)
+            text = HUNGRY if _peak_bytes() - before > BYTES else text
+            os.write(writing, text[:1000].encode(errors="replace") + b"\n")
+    finally:
+        os._exit(0)
+
+
+def _peak_bytes(*, reset=False):
+    """The most memory this process had; counted anew from now if `reset`."""
+    if reset:
+        with open("/proc/self/clear_refs", "w") as file:
+            file.write("5")
+    with open("/proc/self/status") as file:
+        return int(re.search(r"VmHWM:\s+(\d+)", file.read())[1]) << 10
