@@ -12,6 +12,7 @@ import zipfile
 from pathlib import Path
 
 from data.folder import ImageFolder
+from data.locks import one_at_a_time
 
 URL = "https://data.vision.ee.ethz.ch/cvl/DIV2K/"
 """Where the archives are."""
@@ -109,21 +110,32 @@ def fetch(folder, images_dir, *, report=print):
     images_dir = Path(images_dir)
     if (images_dir / folder).is_dir():
         return
-    from data.download import download  # pooch warns in notebooks of what only fetching needs
-
-    name = folder.replace("/", "_")
-    archive = images_dir / "downloads" / f"{name}.zip"
-    by_hand = archive.exists()
+    archive = images_dir / "downloads" / f"{folder.replace('/', '_')}.zip"
+    waiting = f"waiting for another process, which fetches {archive.name}"
     try:
-        download(URL + archive.name, archive, SHA256[name.removeprefix("DIV2K_")], report)
-        _unpack(archive, folder, images_dir)
+        archive.parent.mkdir(parents=True, exist_ok=True)
+        with one_at_a_time(archive.with_suffix(".lock"), waiting, report):
+            if not (images_dir / folder).is_dir():  # another process may have finished it
+                _fetch(archive, folder, images_dir, report)
     except (OSError, ValueError, zipfile.BadZipFile) as error:
         raise OSError(
             f"could not fetch {URL}{archive.name} ({error}). Another try continues this one; or "
             f"fetch it by other means and put it into {archive.parent}, or unpack it in "
             f"{images_dir}"
         ) from error
-    if not by_hand:
+
+
+def _fetch(archive, folder, images_dir, report):
+    """Fetch the archive and unpack it, or unpack one that somebody has put there, and keep that."""
+    from data import download  # pooch warns in notebooks of what only fetching needs
+
+    sha256 = SHA256[archive.stem.removeprefix("DIV2K_")]
+    if archive.exists():
+        download.check(archive, sha256)
+        _unpack(archive, folder, images_dir)
+    else:
+        download.download(URL + archive.name, archive, sha256, report)
+        _unpack(archive, folder, images_dir)
         archive.unlink()
 
 

@@ -39,6 +39,15 @@ def download(url, target, sha256, report=print):
     pooch.retrieve(url, f"sha256:{sha256}", target.name, target.parent, downloader=continued)
 
 
+def check(file, sha256):
+    """Raise `ValueError` if a file does not have a checksum."""
+    found = pooch.file_hash(str(file))
+    if found != sha256:
+        raise ValueError(
+            f"{file} has sha256 {found}, not {sha256}: it is another file or cut short; remove it"
+        )
+
+
 def _continued(part, report, url, output_file, _pooch):
     """A downloader as pooch wants them, that begins where `part` ends."""
     start = part.stat().st_size if part.exists() else 0

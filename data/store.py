@@ -15,7 +15,6 @@ same when pictures are moved or copied. Nothing here keeps an object a picture, 
 more than `_MAPPED_BYTES` of a process's memory: millions of pictures cost a few arrays.
 """
 
-import contextlib
 import json
 import os
 import threading
@@ -23,9 +22,9 @@ import weakref
 from pathlib import Path
 
 import numpy as np
-from filelock import FileLock, Timeout
 
 from data import store_writer
+from data.locks import one_at_a_time
 from data.pictures.folder import Paths
 
 # Smaller stores are memory-mapped: what was read stays in the process. Of larger ones the rows of
@@ -138,26 +137,12 @@ def open_store(directory, name, source, *, workers=None, strict=False, report=pr
     store = Path(directory) / f"{name}-{source.digest[:12]}"
     if not (store / "store.json").exists():
         store.mkdir(parents=True, exist_ok=True)
-        with _locked(store, report):
+        waiting = f"waiting for another process, which builds {store}"
+        with one_at_a_time(store / "lock", waiting, report):
             if not (store / "store.json").exists():  # another process may have finished it
                 store_writer.build(store, source, workers=workers, strict=strict)
     _report_left_out(store, strict, report)
     return PictureStore(store)
-
-
-@contextlib.contextmanager
-def _locked(store, report):
-    """Let one process at a time build: workers on one disk all begin by opening the store."""
-    lock = FileLock(store / "lock")
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        report(f"waiting for another process, which builds {store}")
-        lock.acquire()
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def _report_left_out(store, strict, report):

@@ -28,23 +28,41 @@ UNIX_SIGNALS = "SIGALRM SIGCHLD SIGHUP SIGKILL SIGPIPE SIGQUIT SIGUSR1 SIGUSR2 a
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(ROOT)))
 def test_uses_what_all_systems_have(file):
+    """What is asked for first may be used: ``hasattr(os, …)``, or ``suppress(ImportError)``."""
     text = file.read_text(encoding="utf-8")
-    found = set(names_used(ast.parse(text)))
-    unix = {name for name in found if name.split(".")[0] in UNIX_MODULES.split()}
-    unix |= found & {f"os.{name}" for name in UNIX_NAMES.split()}
-    unix |= found & {f"signal.{name}" for name in UNIX_SIGNALS.split()}
-    for name in sorted(unix):
-        module, _, attribute = name.partition(".")
-        assert attribute and f'hasattr({module}, "{attribute}")' in text, f"{name} is not portable"
+    tree = ast.parse(text)
+    modules = {name.split(".")[0] for name in modules_imported(tree)}
+    assert not modules & set(UNIX_MODULES.split())
+    for module, names in (("os", UNIX_NAMES), ("signal", UNIX_SIGNALS)):
+        used = {node.attr for node in ast.walk(tree) if is_attribute_of(node, module)}
+        used |= set(names_imported_from(tree, module))
+        for name in sorted(used & set(names.split())):
+            assert f'hasattr({module}, "{name}")' in text, f"{module}.{name} is not portable"
 
 
-def names_used(tree):
-    """Modules imported, and ``module.name`` of every attribute and ``from`` import."""
+def modules_imported(node):
+    """All but those below ``with suppress(ImportError)``."""
+    if isinstance(node, ast.With) and "ImportError" in ast.unparse(node.items[0]):
+        return
+    if isinstance(node, ast.Import):
+        yield from (alias.name for alias in node.names)
+    elif isinstance(node, ast.ImportFrom):
+        yield node.module
+    for child in ast.iter_child_nodes(node):
+        yield from modules_imported(child)
+
+
+def is_attribute_of(node, module):
+    """Whether a node is ``module.name``."""
+    return (
+        isinstance(node, ast.Attribute)
+        and isinstance(node.value, ast.Name)
+        and node.value.id == module
+    )
+
+
+def names_imported_from(tree, module):
+    """Names in ``from module import …``."""
     for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
+        if isinstance(node, ast.ImportFrom) and node.module == module:
             yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            yield node.module
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
-        elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
-            yield f"{node.value.id}.{node.attr}"

@@ -2,12 +2,14 @@
 
 import hashlib
 import io
+import threading
 import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
 import tensorflow_datasets as tfds
+from filelock import FileLock
 from PIL import Image
 from tensorflow_datasets.core.download import checksums
 
@@ -94,7 +96,7 @@ def test_archives_are_fetched_once_and_unpacked(server, tmp_path):
     assert pair[0].shape == (60, 75, 3) and pair[1].shape == (240, 300, 3)
     url = f"fetching {server.url}/DIV2K_valid_"
     assert said == [f"{url}HR.zip", f"{url}LR_bicubic_X4.zip"]
-    files = sorted((tmp_path / "images").rglob("*.*"))
+    files = sorted(f for f in (tmp_path / "images").rglob("*.*") if f.suffix != ".lock")
     assert files == [tmp_path / "images" / f for f in (f"{HR}/0801.png", f"{LR}/0801x4.png")]
 
 
@@ -150,7 +152,35 @@ def test_an_archive_fetched_by_hand_is_used_and_kept(server, tmp_path):
         (downloads / path[1:]).write_bytes(body)
     server.files.clear()
     assert len(valid_x4(tmp_path, report=str)) == 1 and not server.requests
-    assert len(list(downloads.iterdir())) == 2
+    assert len(list(downloads.glob("*.zip"))) == 2
+
+
+def test_another_archive_in_its_place_is_refused_and_kept(server, tmp_path):
+    archive = tmp_path / "images" / "downloads" / "DIV2K_valid_HR.zip"
+    archive.parent.mkdir(parents=True)
+    archive.write_bytes(b"half")
+    with pytest.raises(OSError, match=r"HR\.zip has sha256 .*: it is another file or cut short"):
+        valid_x4(tmp_path, report=str)
+    assert archive.read_bytes() == b"half" and not server.requests
+
+
+def test_of_two_at_once_one_fetches_and_the_other_waits(server, tmp_path):
+    """A lock of another thread stands for one of another process."""
+    said, waiting = [], threading.Event()
+
+    def report(sentence):
+        said.append(sentence)
+        waiting.set()
+
+    lock = tmp_path / "images" / "downloads" / "DIV2K_valid_HR.lock"
+    lock.parent.mkdir(parents=True)
+    with FileLock(lock):
+        thread = threading.Thread(target=valid_x4, args=(tmp_path,), kwargs={"report": report})
+        thread.start()
+        assert waiting.wait(10) and not server.requests
+    thread.join(10)
+    assert said[0] == "waiting for another process, which fetches DIV2K_valid_HR.zip"
+    assert len(server.requests) == 2
 
 
 def test_checksums_are_those_of_tensorflow_datasets_for_all_tracks():
