@@ -12,7 +12,7 @@ import keras
 import tensorflow as tf
 
 from model import weight_file
-from model.metrics import psnr
+from model.metrics import finite_psnr
 
 
 @dataclass(frozen=True)
@@ -27,10 +27,12 @@ class BuiltBy:
 class SRModel(keras.Model):
     """A functional Keras network that reads and writes this library's weight files.
 
-    Takes and gives float32 NHWC RGB pictures in 0..255. `built_by` is set by `builder`.
+    Takes and gives float32 NHWC RGB pictures in 0..255. `built_by` is set by `builder`,
+    `loaded_digest` when weights are read from a file: a run notes what it begins with.
     """
 
     built_by = None
+    loaded_digest = None
 
     def get_config(self):
         built_by = self.built_by and [self.built_by.name, self.built_by.arguments]
@@ -71,6 +73,7 @@ class SRModel(keras.Model):
                 unexpected or of another shape.
         """
         weight_file.load(self, filepath)
+        self.loaded_digest = weight_file.digest(self)
 
     @functools.cached_property
     def traced(self):
@@ -153,13 +156,14 @@ def evaluate(model, dataset):
         dataset: Batches ``(lr, hr)`` in 0..255; HR is s times as large.
 
     Returns:
-        Scalar tensor in dB: RGB, no border cut, on rounded pictures (the blog's convention).
+        Scalar tensor in dB: RGB, no border cut, on rounded pictures (the blog's convention); a
+        picture that is met exactly counts as 100 dB.
         `python -m infer evaluate` gives the papers' (luma, border cut).
 
     Raises:
         ValueError: The data set is empty.
     """
-    psnr_db = [psnr(hr, resolve(model, lr)) for lr, hr in dataset]
+    psnr_db = [finite_psnr(hr, resolve(model, lr)) for lr, hr in dataset]
     if not psnr_db:
         raise ValueError("nothing to evaluate: the data set is empty")
     return tf.reduce_mean(tf.concat(psnr_db, axis=0))

@@ -6,6 +6,9 @@ report luma with a border of the scale in px; this library always says which it 
 
 import tensorflow as tf
 
+EXACT_DB = 100.0
+"""What a picture without any difference counts as in a mean."""
+
 _LUMA_WEIGHTS = (65.481 / 255, 128.553 / 255, 24.966 / 255)
 
 
@@ -35,6 +38,17 @@ def psnr(a, b, *, border_px=0, luminance=False):
         (B,) float32; infinity where the two are equal.
     """
     return tf.image.psnr(*_comparable(a, b, border_px, luminance), max_val=255)
+
+
+def finite_psnr(a, b, **options):
+    """`psnr` that is at most 100 dB, so that one exact picture leaves a mean finite.
+
+    Args as `psnr`.
+
+    Returns:
+        (B,) float32.
+    """
+    return tf.minimum(psnr(a, b, **options), EXACT_DB)
 
 
 def ssim(a, b, *, border_px=0, luminance=False):

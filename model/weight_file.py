@@ -5,6 +5,7 @@ attribute of an HDF5 file or in the metadata of a safetensors file. A file is co
 network tensor by tensor before it touches it.
 """
 
+import hashlib
 import json
 import os
 from pathlib import Path
@@ -91,6 +92,16 @@ def _halved(tensors):
 def read_note(path):
     """Return what a weight file says of itself: a dict, empty for files from elsewhere."""
     return read(path, note_only=True).note
+
+
+def digest(model_or_arrays):
+    """Sixteen hexadecimal digits of a network's weights, or of a list of arrays."""
+    arrays = getattr(model_or_arrays, "weights", model_or_arrays)
+    sha = hashlib.sha256()
+    for array in map(np.asarray, arrays):
+        sha.update(f"{array.dtype} {array.shape}".encode())
+        sha.update(np.ascontiguousarray(array).tobytes())
+    return sha.hexdigest()[:16]
 
 
 def write_note(path, facts):

@@ -1,56 +1,64 @@
 """Command line: ``python -m train edsr --hr DIR --scale 4 --steps N --out FILE.weights.h5``."""
 
 import argparse
+import errno
 import signal
 import sys
 
-from train.commands import esrgan as esrgan_commands
-from train.commands import report, restoration, shelf
-from train.commands import sr as sr_commands
-from train.commands.restoration import train_restoration
-from train.commands.run import train
-from train.commands.studies import study_fusion
+from train.commands import campaign, esrgan, report, restoration, shelf, sr, studies
+
+_FILES = (sr, esrgan, restoration, studies, report, shelf, campaign)
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser that answers a mistake in one line."""
+
+    def error(self, message):
+        self.exit(2, f"error: {message}; see {self.prog} --help\n")
 
 
 def parser():
-    """The command line."""
-    top = argparse.ArgumentParser(
+    """The command line: a command for each of ``COMMANDS`` of the files in `train.commands`."""
+    top = _Parser(
         prog="python -m train",
-        description="Train a network. Run again with the same arguments, it goes on where it was.",
+        description="Train a network. Run again with the same arguments, it resumes.",
     )
-    commands = top.add_subparsers(dest="network", required=True, metavar="NETWORK")
-    for room in (sr_commands, esrgan_commands, restoration):
-        for name, what in room.COMMANDS.items():
-            command = commands.add_parser(name, help=what, description=what)
-            room.add_options(command, name)
-    what = "draw and tabulate runs side by side"
-    report.add_options(commands.add_parser("report", help=what, description=what))
-    what = "make one of the bundled networks again"
-    shelf.add_options(commands.add_parser("shelf", help=what, description=what))
+    commands = top.add_subparsers(dest="network", required=True, metavar="COMMAND")
+    for file in _FILES:
+        for name, (what, example) in file.COMMANDS.items():
+            command = commands.add_parser(
+                name,
+                help=what,
+                description=what,
+                epilog=f"example:\n  {example}",
+                formatter_class=argparse.RawDescriptionHelpFormatter,
+            )
+            file.add_options(command, name)
+            command.set_defaults(run=file.run)
     return top
 
 
 def main(arguments=None):
-    """Run the command line; returns the exit status."""
+    """Run the command line; returns the exit status: 0, 1 (failed), 2 (the user's mistake)."""
     options = parser().parse_args(arguments)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        if options.network in restoration.COMMANDS:
-            train_restoration(options)
-        elif options.network == "fusion-study":
-            study_fusion(options)
-        elif options.network == "report":
-            return report.run(options)
-        elif options.network == "shelf":
-            return shelf.run(options)
-        else:
-            train(options)
-    except (ValueError, OSError, FloatingPointError) as error:
+        return options.run(options) or 0
+    except (ValueError, FileNotFoundError) as error:
         print(f"error: {error}", file=sys.stderr)
-        return 2 if isinstance(error, (ValueError, FileNotFoundError)) else 1
+        return 2
+    except (OSError, FloatingPointError) as error:
+        print(f"error: {_sentence(error)}", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         return 130
-    return 0
+
+
+def _sentence(error):
+    if getattr(error, "errno", None) == errno.ENOSPC:
+        place = error.filename or "the disk"
+        return f"no room for {place} ({error.strerror}): make room, then run the same command again"
+    return error
 
 
 if __name__ == "__main__":

@@ -27,16 +27,25 @@ def read_metrics(directory):
     A last line that is not finished is left out: it is being written, or its writer was killed.
 
     Raises:
-        ValueError: Another line is no JSON.
+        ValueError: Another line is damaged: names file and line, and says what to do.
     """
     file = Path(directory, "metrics.jsonl")
     if not file.exists():
         return []
-    finished = file.read_text().split("\n")[:-1]
+    finished = file.read_text(encoding="utf-8", errors="replace").split("\n")[:-1]
+    return [_parsed(file, number, line) for number, line in enumerate(finished, 1)]
+
+
+def _parsed(file, number, text):
     try:
-        return [json.loads(line) for line in finished]
-    except json.JSONDecodeError as error:
-        raise ValueError(f"{file} has a line that is no JSON: {error}") from error
+        line = json.loads(text)
+        line["step"] + 0
+    except (ValueError, TypeError, KeyError) as error:
+        raise ValueError(
+            f"{file} is damaged in line {number} ({error}): remove that line; checkpoints and "
+            "weights do not depend on it"
+        ) from error
+    return line
 
 
 def draw_run(directory):
@@ -77,7 +86,7 @@ def _panels(runs):
         for line in lines:
             for key in line:
                 task, _, metric = key.rpartition("/")
-                if key in _NOT_DRAWN or (task and len(runs) > 1):
+                if key in _NOT_DRAWN or line[key] is None or (task and len(runs) > 1):
                     continue
                 quantity = "loss" if key.endswith("loss") else metric
                 name = task or (key if quantity == "loss" else "")

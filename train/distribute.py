@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from train.options import _one_of
+from train.options import one_of
 
 
 def distributed(dataset, step, strategy):
@@ -71,7 +71,7 @@ def make_strategy(name):
         return tf.distribute.MirroredStrategy(_local_devices())
     if name == "multi-worker":
         return tf.distribute.MultiWorkerMirroredStrategy()
-    raise ValueError(f"strategy must be {_one_of(STRATEGIES)}, got {name!r}")
+    raise ValueError(f"strategy must be {one_of(STRATEGIES)}, got {name!r}")
 
 
 def _local_devices():
@@ -89,6 +89,12 @@ def is_chief(strategy):
         and resolver.task_id == 0
         and not resolver.cluster_spec().as_dict().get("chief")
     )
+
+
+def several_processes(strategy):
+    """Whether other processes train along with this one."""
+    resolver = strategy.cluster_resolver
+    return resolver is not None and bool(resolver.task_type)
 
 
 def check_scope(strategy, networks):

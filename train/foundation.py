@@ -12,10 +12,11 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from model.metrics import psnr, ssim
+from model.metrics import finite_psnr, ssim
 from model.restoration import has_mask, restored
 from train.losses import l1_loss
 from train.options import TrainerOptions
+from train.run_log import to_uint8
 from train.schedules import cosine
 from train.trainer import Trainer
 
@@ -34,8 +35,11 @@ PATCHES = (
 """Progressive patches: from step (of 300 thousand), side in px, batch size. arXiv:2111.09881,
 section 4, implementation details."""
 
-METRICS = {"psnr_rgb_db": psnr, "ssim_rgb": ssim}
+METRICS = {"psnr_rgb_db": finite_psnr, "ssim_rgb": ssim}
 """Name → function (clean, restored) → (B,), as validation shows them: RGB, no border cut."""
+
+_EVALUATE_EVERY = 1000  # steps, of runs whose end is not known
+_ONLY_TASK = ""  # of validation batches that are not given by task
 
 _PICTURE_PX = 192  # side of the validation crops drawn at each evaluation
 
@@ -71,7 +75,7 @@ def mean_scores(answer, dataset, metrics):
 
     Args:
         answer: Function (damaged, valid_mask) → restored, uint8 batches.
-        dataset: Batches (damaged, clean, valid_mask), uint8.
+        dataset: Batches (damaged, clean, valid_mask) in 0..255; without a mask all pixels are real.
         metrics: Name → function (clean, restored) → (B,).
 
     Returns:
@@ -81,7 +85,8 @@ def mean_scores(answer, dataset, metrics):
         ValueError: The data set is empty.
     """
     values = []
-    for damaged, clean, valid_mask in dataset:
+    for batch in dataset:
+        damaged, clean, valid_mask = _pictures(batch)
         result = answer(damaged, valid_mask)
         values.append([metric(clean, result) for metric in metrics.values()])
     if not values:
@@ -90,25 +95,40 @@ def mean_scores(answer, dataset, metrics):
     return dict(zip(metrics, means, strict=True))
 
 
+def _pictures(batch):
+    """Damaged, clean (uint8) and valid_mask of a validation batch, with or without a mask."""
+    damaged, clean, *mask = batch
+    damaged, clean = to_uint8(damaged), to_uint8(clean)
+    return damaged, clean, mask[0] if mask else tf.ones_like(clean[..., :1])
+
+
 class FoundationTrainer(Trainer):
     """Trains a restoration network on batches (damaged, clean, valid_mask) with L1 loss.
 
-    The loss is that of pictures in 0..1. Real pixels of a validation picture that also has damaged
-    ones are kept as they are, with any network.
+    Batches (damaged, clean) will do where no pixel is missing. The loss is that of pictures in
+    0..1. Real pixels of a validation picture that also has damaged ones are kept as they are, with
+    any network. `train` takes validation batches, or a dict of them by task.
 
     Args:
         model: `restormer(…)`, mask-aware or not; without masks it sees the damaged picture only.
-        checkpoint_dir: Folder of the run. If it holds checkpoints, training goes on from the last.
+        checkpoint_dir: Folder of the run. If it holds checkpoints, training resumes from the last.
         learning_rate: Number or schedule; by default 3e-4 to 1e-6 by cosine over `steps`.
         steps: Updates the default learning rate is made for.
+        loss: Function ``(clean, restored) → scalar`` of pictures in 0..255, a mean; it is divided
+            by 255.
         metrics: Name → function (clean, restored) → (B,), of uint8 batches; must include
             ``psnr_rgb_db``.
         options: `TrainerOptions`; without a `clip_norm`, the gradient's norm is clipped to 0.01.
         report: Called with one sentence an event.
 
+    Then ``train(train_dataset, valid_dataset=None, steps=None, evaluate_every=1000, …)``, see
+    `Trainer.train`; 50,000 steps by default.
+
     Reference: arXiv:2111.09881, section 4; the clipping is that of its published training.
     """
 
+    STEPS = STEPS
+    batch_sizes = (2, 3)
     optimizer = staticmethod(adamw)
 
     def __init__(
@@ -118,6 +138,7 @@ class FoundationTrainer(Trainer):
         learning_rate=None,
         *,
         steps=STEPS,
+        loss=l1_loss,
         metrics=None,
         options=None,
         report=print,
@@ -127,10 +148,12 @@ class FoundationTrainer(Trainer):
         options = options or TrainerOptions()
         if options.clip_norm is None:
             options = dataclasses.replace(options, clip_norm=CLIP_NORM)
-        super().__init__(model, l1_loss, rate, checkpoint_dir, options=options, report=report)
+        super().__init__(model, loss, rate, checkpoint_dir, options=options, report=report)
 
-    def losses(self, damaged, clean, valid_mask):
+    def losses(self, damaged, clean, valid_mask=None):
         """L1 loss of pictures in 0..1. Takes pictures in 0..255 and a mask, 1 = a real pixel."""
+        if valid_mask is None:
+            valid_mask = tf.ones_like(damaged[..., :1])
         inputs = [damaged, valid_mask] if has_mask(self.model) else damaged
         return (self.loss(clean, self.model(inputs, training=True)) / 255,)
 
@@ -140,6 +163,8 @@ class FoundationTrainer(Trainer):
 
     def _scores(self, valid_dataset):
         """Each metric of each task, ``task/metric``, and the mean PSNR of the tasks."""
+        if not isinstance(valid_dataset, dict):
+            return self.evaluate(valid_dataset)
         by_task = {task: self.evaluate(dataset) for task, dataset in valid_dataset.items()}
         numbers = {
             f"{task}/{name}": value
@@ -149,11 +174,16 @@ class FoundationTrainer(Trainer):
         mean = np.mean([scores["psnr_rgb_db"] for scores in by_task.values()])
         return {"psnr_rgb_db": float(mean)} | numbers
 
+    def _check_data(self, train_dataset, valid_dataset, steps):
+        super()._check_data(train_dataset, None, steps)
+        for dataset in _by_task(valid_dataset).values():
+            super()._check_data(train_dataset, dataset, steps)
+
     def _validation_picture(self, valid_dataset):
         """Damaged, restored and clean crop of the first picture of each task, a row a task."""
         rows = []
-        for dataset in valid_dataset.values():
-            parts = next(iter(dataset))
+        for dataset in _by_task(valid_dataset).values():
+            parts = _pictures(next(iter(dataset)))
             damaged, clean, valid = (part[:1, :_PICTURE_PX, :_PICTURE_PX] for part in parts)
             row = tf.concat([damaged, restored(self.evaluated, damaged, valid), clean], axis=2)[0]
             missing = [
@@ -162,6 +192,12 @@ class FoundationTrainer(Trainer):
             ]
             rows.append(tf.pad(row, [*missing, [0, 0]]))
         return tf.concat(rows, axis=0)
+
+
+def _by_task(valid_dataset):
+    if valid_dataset is None or isinstance(valid_dataset, dict):
+        return valid_dataset or {}
+    return {_ONLY_TASK: valid_dataset}
 
 
 def fine_tune(
@@ -177,6 +213,7 @@ def fine_tune(
     evaluate_every=None,
     metrics=None,
     options=None,
+    hours=None,
     report=print,
 ):
     """Train a foundation model further on one task and few pictures.
@@ -185,14 +222,16 @@ def fine_tune(
         model: The foundation model; trained in place.
         task: Its task.
         train_size: Number of training pictures.
-        steps: Updates.
-        datasets: Function (task, train_size, valid_size) → (training batches, validation batches).
+        steps: Updates; None where there are `hours`.
+        datasets: Function (task, train_size, valid_size) → (training batches, validation batches
+            or None).
         checkpoint_dir: Folder of the run; it resumes.
         valid_size: Number of validation pictures.
         learning_rate: Number or schedule; by default 1e-4 to 1e-6 by cosine.
         evaluate_every: Updates between evaluations; only at the end by default.
         metrics: As in `FoundationTrainer`.
         options: As in `FoundationTrainer`.
+        hours: As in `Trainer.train`; needs a learning rate without an end.
         report: Called with one sentence an event.
 
     Returns:
@@ -201,7 +240,7 @@ def fine_tune(
     Raises:
         ValueError: There are fewer pictures than asked for, or `steps` is below 1.
     """
-    if steps < 1:
+    if hours is None and steps < 1:
         raise ValueError(f"steps must be at least 1, got {steps}")
     train_dataset, valid_dataset = datasets(task, train_size, valid_size)
     trainer = FoundationTrainer(
@@ -212,5 +251,7 @@ def fine_tune(
         options=options,
         report=report,
     )
-    trainer.train(train_dataset, {task: valid_dataset}, steps, evaluate_every or steps)
+    valid_datasets = None if valid_dataset is None else {task: valid_dataset}
+    every = evaluate_every or steps or _EVALUATE_EVERY
+    trainer.train(train_dataset, valid_datasets, steps, every, hours=hours)
     return trainer

@@ -1,6 +1,10 @@
 """Adversarial training of two networks in the same loop and the same checkpoint as one."""
 
-from train.losses import discriminator_loss, generator_loss
+import keras
+import tensorflow as tf
+
+from train.descriptions import describe_loss
+from train.losses import logit_discriminator_loss, logit_generator_loss
 from train.trainer import Trainer
 
 _ADVERSARIAL_WEIGHT = 1e-3  # arXiv:1609.04802, equation 3
@@ -11,10 +15,11 @@ class GanTrainer(Trainer):
 
     Args:
         generator: Network from LR to HR.
-        discriminator: Network from HR pictures to a probability, (B, 1).
+        discriminator: Network from HR pictures to a probability, (B, 1). Losses are computed from
+            its logits, before the sigmoid, where it ends in a dense layer with one.
         content_loss: Function ``(hr, sr) → scalar``.
         learning_rate: Number or Keras schedule, for both optimisers.
-        checkpoint_dir: Folder of the run. If it holds checkpoints, training goes on from the last.
+        checkpoint_dir: Folder of the run. If it holds checkpoints, training resumes from the last.
         options: `TrainerOptions`; an average is one of the generator's weights.
         report: Called with one sentence an event.
     """
@@ -46,11 +51,37 @@ class GanTrainer(Trainer):
         """The network that judges them."""
         return self.checkpoint.discriminator
 
+    def loss_facts(self):
+        """What the losses are made of, for ``run.json``."""
+        return {"loss": describe_loss(self.content_loss)}
+
     def losses(self, lr, hr):
         """What each network minimises; both are updated from the other's state before the step."""
         sr = self.generator(lr, training=True)
-        hr_probability = self.discriminator(hr, training=True)
-        sr_probability = self.discriminator(sr, training=True)
-        adversarial = generator_loss(sr_probability)
+        hr_logits = self._logits(hr)
+        sr_logits = self._logits(sr)
+        adversarial = logit_generator_loss(sr_logits)
         perceptual = self.content_loss(hr, sr) + _ADVERSARIAL_WEIGHT * adversarial
-        return perceptual, discriminator_loss(hr_probability, sr_probability)
+        return perceptual, logit_discriminator_loss(hr_logits, sr_logits)
+
+    def _logits(self, pictures):
+        """The discriminator before its sigmoid, which is flat where it is sure."""
+        last = self.discriminator.layers[-1]
+        if isinstance(last, keras.layers.Dense) and last.activation is keras.activations.sigmoid:
+            before = keras.Model(self.discriminator.inputs, last.input)
+            features = before(pictures, training=True)
+            return tf.matmul(tf.cast(features, tf.float32), last.kernel) + last.bias
+        probability = self.discriminator(pictures, training=True)
+        least = 1e-7
+        probability = tf.clip_by_value(tf.cast(probability, tf.float32), least, 1 - least)
+        return tf.math.log(probability) - tf.math.log1p(-probability)
+
+    def _check_data(self, train_dataset, valid_dataset, steps):
+        super()._check_data(train_dataset, valid_dataset, steps)
+        px = self.discriminator.input_shape[1:3]
+        hr_px = tuple(train_dataset.element_spec[1].shape[1:3])
+        if None not in px and None not in hr_px and px != hr_px:
+            raise ValueError(
+                f"HR pictures must be {px[0]}×{px[1]} px for the discriminator, got "
+                f"{hr_px[0]}×{hr_px[1]} px (hr_crop_px, --hr-crop-px)"
+            )

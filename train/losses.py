@@ -1,7 +1,7 @@
 """Losses as functions of tensors; every one returns a scalar mean over all elements.
 
-Pictures are RGB in 0..255; probabilities are a discriminator's sigmoid output, logits are the same
-before the sigmoid.
+Pictures are RGB in 0..255; logits are a discriminator's output before the sigmoid, probabilities
+after it.
 """
 
 import keras
@@ -16,6 +16,8 @@ over 0..1 pictures in arXiv:1609.04802, section 3.2)."""
 _IMAGENET_DEVIATION = 58.0
 """Of pixels, in grey levels (0.225 of 255). ESRGAN's VGG takes pictures divided by it; ours does
 not, and its features are larger by as much."""
+
+_LEAST_PROBABILITY = 1e-37  # of float32: a slope is left down to logits of -85
 
 GRID_PX = 8  # of SqueezeNet's and VGG's third stage; a picture for LPIPS loses as much
 
@@ -75,22 +77,38 @@ def vgg_content_loss(features, distance=feature_loss):
     return content_loss
 
 
-def generator_loss(sr_probability):
-    """Cross-entropy of "the generated picture is real". Reference: arXiv:1609.04802, equation 6."""
-    return _cross_entropy(tf.ones_like(sr_probability), sr_probability)
+def logit_generator_loss(sr_logits):
+    """Cross-entropy of "the generated picture is real", which has a slope however sure "no" is.
+
+    Reference: arXiv:1609.04802, equation 6.
+    """
+    return tf.reduce_mean(tf.nn.softplus(-sr_logits))
 
 
-def discriminator_loss(hr_probability, sr_probability):
+def logit_discriminator_loss(hr_logits, sr_logits):
     """Cross-entropy of "HR is real" plus that of "SR is not".
 
     Reference: arXiv:1609.04802, equation 2.
     """
-    real = _cross_entropy(tf.ones_like(hr_probability), hr_probability)
-    return real + _cross_entropy(tf.zeros_like(sr_probability), sr_probability)
+    real = tf.reduce_mean(tf.nn.softplus(-hr_logits))
+    return real + tf.reduce_mean(tf.nn.softplus(sr_logits))
 
 
-def _cross_entropy(target, probability):
-    return tf.reduce_mean(keras.losses.binary_crossentropy(target, probability))
+def generator_loss(sr_probability):
+    """`logit_generator_loss` of a probability.
+
+    A probability above 1 - 6e-8 is 1 in float32: where there are logits, use these.
+    """
+    return -_mean_log(sr_probability)
+
+
+def discriminator_loss(hr_probability, sr_probability):
+    """`logit_discriminator_loss` of probabilities; see `generator_loss`."""
+    return -_mean_log(hr_probability) - _mean_log(1 - sr_probability)
+
+
+def _mean_log(probability):
+    return tf.reduce_mean(tf.math.log(tf.maximum(probability, _LEAST_PROBABILITY)))
 
 
 def relativistic_generator_loss(hr_logits, sr_logits):

@@ -1,10 +1,9 @@
 """The papers' numbers, one trainer class a recipe; signatures as in krasserm's repository."""
 
-import functools
-
 import keras
 
 from model.vgg import vgg_22, vgg_54
+from train.descriptions import describe_loss
 from train.gan import GanTrainer
 from train.losses import (
     feature_l1_loss,
@@ -20,67 +19,70 @@ from train.trainer import Trainer
 
 
 class EdsrTrainer(Trainer):
-    """L1 loss; 1e-4, halved after 200,000 steps.
+    """L1 loss; 1e-4, halved after 200,000 steps; 300,000 steps, of which the best are kept.
 
     Args:
         model: The network, for example `edsr(4, num_res_blocks=16)`.
-        checkpoint_dir: Folder of the run.
-        learning_rate: Number or schedule in place of the paper's.
+        checkpoint_dir: Folder of the run. If it holds checkpoints, training resumes from the last.
+        learning_rate: Number or Keras schedule in place of the paper's.
+        loss: Function ``(hr, sr) → scalar`` in place of L1, see `Trainer`.
         options: `TrainerOptions`.
         report: Called with one sentence an event.
+
+    Then ``train(train_dataset, valid_dataset=None, steps=None, evaluate_every=1000,
+    save_best_only=None, *, checkpoint_every_s=300, hours=None)``, see `Trainer.train`.
 
     Reference: arXiv:1707.02921, section 4.2.
     """
 
+    STEPS = 300_000
+    SAVE_BEST_ONLY = True
+
     def __init__(
-        self, model, checkpoint_dir=".ckpt/edsr", learning_rate=None, *, options=None, report=print
+        self,
+        model,
+        checkpoint_dir=".ckpt/edsr",
+        learning_rate=None,
+        *,
+        loss=l1_loss,
+        options=None,
+        report=print,
     ):
         rate = piecewise([200_000], [1e-4, 5e-5]) if learning_rate is None else learning_rate
-        super().__init__(model, l1_loss, rate, checkpoint_dir, options=options, report=report)
-
-    def train(
-        self,
-        train_dataset,
-        valid_dataset=None,
-        steps=300_000,
-        evaluate_every=1000,
-        save_best_only=True,
-        *,
-        checkpoint_every_s=300,
-    ):
-        """See `Trainer.train`; 300,000 steps as in the paper, and the best are kept."""
-        super().train(
-            train_dataset,
-            valid_dataset,
-            steps,
-            evaluate_every,
-            save_best_only,
-            checkpoint_every_s=checkpoint_every_s,
-        )
+        super().__init__(model, loss, rate, checkpoint_dir, options=options, report=report)
 
 
 class WdsrTrainer(EdsrTrainer):
     """L1 loss; 1e-3, halved after 200,000 steps: weight normalisation bears ten times EDSR's rate.
 
-    Args as `EdsrTrainer`.
+    Args and `train` as `EdsrTrainer`.
 
     Reference: arXiv:1808.08718, section 4.1.
     """
 
     def __init__(
-        self, model, checkpoint_dir=".ckpt/wdsr", learning_rate=None, *, options=None, report=print
+        self,
+        model,
+        checkpoint_dir=".ckpt/wdsr",
+        learning_rate=None,
+        *,
+        loss=l1_loss,
+        options=None,
+        report=print,
     ):
         rate = piecewise([200_000], [1e-3, 5e-4]) if learning_rate is None else learning_rate
-        super().__init__(model, checkpoint_dir, rate, options=options, report=report)
+        super().__init__(model, checkpoint_dir, rate, loss=loss, options=options, report=report)
 
 
 class SrganGeneratorTrainer(EdsrTrainer):
-    """Pre-training of SRGAN's generator: L2 loss, 1e-4.
+    """Pre-training of SRGAN's generator: L2 loss, 1e-4; a million steps, the best are kept.
 
-    Args as `EdsrTrainer`.
+    Args and `train` as `EdsrTrainer`.
 
     Reference: arXiv:1609.04802, section 3.2.
     """
+
+    STEPS = 1_000_000
 
     def __init__(
         self,
@@ -88,51 +90,40 @@ class SrganGeneratorTrainer(EdsrTrainer):
         checkpoint_dir=".ckpt/sr_resnet",
         learning_rate=1e-4,
         *,
+        loss=l2_loss,
         options=None,
         report=print,
     ):
-        Trainer.__init__(
-            self, model, l2_loss, learning_rate, checkpoint_dir, options=options, report=report
-        )
-
-    def train(
-        self,
-        train_dataset,
-        valid_dataset=None,
-        steps=1_000_000,
-        evaluate_every=1000,
-        save_best_only=True,
-        *,
-        checkpoint_every_s=300,
-    ):
-        """See `Trainer.train`; a million steps as in the paper, and the best are kept."""
-        super().train(
-            train_dataset,
-            valid_dataset,
-            steps,
-            evaluate_every,
-            save_best_only,
-            checkpoint_every_s=checkpoint_every_s,
+        super().__init__(
+            model, checkpoint_dir, learning_rate, loss=loss, options=options, report=report
         )
 
 
 class SrganTrainer(GanTrainer):
-    """Perceptual fine-tuning: VGG content loss plus 0.001 of the adversarial loss.
+    """Perceptual fine-tuning: VGG content loss plus 0.001 of the adversarial loss; 200,000 steps.
+
+    PSNR falls while pictures sharpen, so the last weights are kept, not the best.
 
     Args:
         generator: The network to fine-tune; any ×4 network with the 0..255 contract.
         discriminator: Network from HR pictures to a probability.
         content_loss: "VGG54", "VGG22", or a function ``(hr, sr) → scalar`` of your own.
         learning_rate: Of both networks; 1e-4, after 100,000 steps 1e-5, by default.
-        checkpoint_dir: Folder of the run; named after the generator by default.
+        checkpoint_dir: Folder of the run; ``.ckpt/`` and the generator's name with "-gan" by
+            default.
         options: `TrainerOptions`.
         report: Called with one sentence an event.
+
+    Then ``train(train_dataset, valid_dataset=None, steps=None, evaluate_every=1000, …)``, see
+    `Trainer.train`.
 
     Raises:
         ValueError: There is no such content loss.
 
     Reference: arXiv:1609.04802, equation 3 and section 3.2.
     """
+
+    STEPS = 200_000
 
     def __init__(
         self,
@@ -162,10 +153,6 @@ class SrganTrainer(GanTrainer):
             report=report,
         )
 
-    def train(self, train_dataset, valid_dataset=None, steps=200_000, evaluate_every=1000):
-        """See `Trainer.train`; 200,000 steps as in the paper. PSNR falls while pictures sharpen."""
-        super().train(train_dataset, valid_dataset, steps, evaluate_every)
-
 
 PIXEL_WEIGHT = 1e-2  # η, of L1 on pictures in 0..1
 
@@ -179,54 +166,46 @@ ADVERSARIAL_WEIGHT = 5e-3  # λ
 FACE_WEIGHT = 10.0  # by definition of this project
 
 
-_ADAM = staticmethod(functools.partial(keras.optimizers.Adam, beta_2=0.99))
-
-
 class EsrganGeneratorTrainer(EdsrTrainer):
-    """The first stage: L1 loss; 2e-4, halved every 200,000 steps.
+    """The first stage: L1 loss; 2e-4, halved every 200,000 steps; a million, the best are kept.
 
-    Args as `EdsrTrainer`; an average of the weights is kept, 0.999.
+    Args and `train` as `EdsrTrainer`; an average of the weights is kept, 0.999.
 
     Reference: arXiv:1809.00219, section 4.1.
     """
 
-    optimizer = _ADAM
+    STEPS = 1_000_000
+
+    @staticmethod
+    def optimizer(learning_rate):
+        """Return Adam with β₂ = 0.99."""
+        return keras.optimizers.Adam(learning_rate, beta_2=0.99)
 
     def __init__(
-        self, model, checkpoint_dir=".ckpt/rrdb", learning_rate=None, *, options=None, report=print
+        self,
+        model,
+        checkpoint_dir=".ckpt/rrdb",
+        learning_rate=None,
+        *,
+        loss=l1_loss,
+        options=None,
+        report=print,
     ):
         if learning_rate is None:
             rates = [2e-4 / 2**i for i in range(5)]
             learning_rate = piecewise([200_000, 400_000, 600_000, 800_000], rates)
         options = options or TrainerOptions(ema_decay=0.999)
-        super().__init__(model, checkpoint_dir, learning_rate, options=options, report=report)
-
-    def train(
-        self,
-        train_dataset,
-        valid_dataset=None,
-        steps=1_000_000,
-        evaluate_every=1000,
-        save_best_only=True,
-        *,
-        checkpoint_every_s=300,
-    ):
-        """See `Trainer.train`; a million steps as in the paper, and the best are kept."""
-        super().train(
-            train_dataset,
-            valid_dataset,
-            steps,
-            evaluate_every,
-            save_best_only,
-            checkpoint_every_s=checkpoint_every_s,
+        super().__init__(
+            model, checkpoint_dir, learning_rate, loss=loss, options=options, report=report
         )
 
 
 class EsrganTrainer(GanTrainer):
     """The second stage: 0.01 L1 + content + 0.005 relativistic loss; 1e-4, halved four times.
 
-    To be begun from a generator of the first stage; `infer.variants.blend` interpolates between
-    the two. An average of the weights is kept, 0.999.
+    400,000 steps; PSNR falls while pictures sharpen, so the last weights are kept, not the best. To
+    be begun from a generator of the first stage; `infer.variants.blend` interpolates between the
+    two. An average of the weights is kept, 0.999.
 
     Args:
         generator: The network to fine-tune; any network with the 0..255 contract.
@@ -234,7 +213,8 @@ class EsrganTrainer(GanTrainer):
         content_loss: "VGG54", before its ReLU, or a function ``(hr, sr) → scalar`` of your own,
             such as `train.losses.lpips_content_loss`, which needs no large download.
         learning_rate: Of both networks, in place of the paper's.
-        checkpoint_dir: Folder of the run; named after the generator by default.
+        checkpoint_dir: Folder of the run; ``.ckpt/`` and the generator's name with "-esrgan" by
+            default.
         pixel_weight: Of L1 on pictures in 0..1. LPIPS is smaller than VGG's content loss, and with
             the paper's 0.01 leaves textures that no pixel agrees with: 1 suits it.
         face_loss: Function ``(hr, sr) → scalar`` that is added ten times,
@@ -242,13 +222,17 @@ class EsrganTrainer(GanTrainer):
         options: `TrainerOptions`.
         report: Called with one sentence an event.
 
+    Then ``train(train_dataset, valid_dataset=None, steps=None, evaluate_every=1000, …)``, see
+    `Trainer.train`.
+
     Raises:
         ValueError: There is no such content loss.
 
     Reference: arXiv:1809.00219, equation 3 and section 4.1.
     """
 
-    optimizer = _ADAM
+    STEPS = 400_000
+    optimizer = staticmethod(EsrganGeneratorTrainer.optimizer)
 
     def __init__(
         self,
@@ -278,10 +262,15 @@ class EsrganTrainer(GanTrainer):
             discriminator,
             content_loss,
             learning_rate,
-            checkpoint_dir or f".ckpt/{generator.name}-gan",
+            checkpoint_dir or f".ckpt/{generator.name}-esrgan",
             options=options or TrainerOptions(ema_decay=0.999),
             report=report,
         )
+
+    def loss_facts(self):
+        """What the losses are made of, for ``run.json``."""
+        face = self.face_loss and describe_loss(self.face_loss)
+        return super().loss_facts() | {"pixel_weight": self.pixel_weight, "face_loss": face}
 
     def losses(self, lr, hr):
         """The generator's loss, the discriminator's, and the parts of the first, not weighted."""
@@ -298,7 +287,3 @@ class EsrganTrainer(GanTrainer):
             return total, against, pixel, content, adversary
         face = self.face_loss(hr, sr)
         return total + FACE_WEIGHT * face, against, pixel, content, adversary, face
-
-    def train(self, train_dataset, valid_dataset=None, steps=400_000, evaluate_every=1000):
-        """See `Trainer.train`; 400,000 steps as in the paper. PSNR falls while pictures sharpen."""
-        super().train(train_dataset, valid_dataset, steps, evaluate_every)

@@ -1,4 +1,4 @@
-"""``run.json``: what a run is made of, and whether it is still the same when it goes on."""
+"""``run.json``: what a run is made of, and whether it is still the same when it resumes."""
 
 import datetime
 import json
@@ -10,25 +10,21 @@ from pathlib import Path
 import keras
 import tensorflow as tf
 
-from train.schedules import describe
+from train.atomic_write import write_text
+from train.descriptions import describe_network, describe_rate
+
+_END = ("steps", "fall_steps")  # of a trapezoid: what `TrainerOptions.extend` may change
 
 
 def recipe_facts(trainer, networks, rate):
     """What determines a run's weights, beside its data, as JSON can hold it."""
-    loss = getattr(trainer, "loss", None) or getattr(trainer, "content_loss", None)
     return {
         "trainer": type(trainer).__name__,
-        "networks": [_network(network) for network in networks],
-        "loss": getattr(loss, "__qualname__", type(loss).__name__),
-        "learning_rate": describe(rate),
+        "networks": [describe_network(network) for network in networks],
+        **trainer.loss_facts(),
+        "learning_rate": describe_rate(rate),
         "options": trainer.options.that_change_results(),
     }
-
-
-def _network(network):
-    built_by = getattr(network, "built_by", None)
-    size = {"parameters": network.count_params()}
-    return {"builder": built_by.name, **built_by.arguments} | size if built_by else size
 
 
 def data_facts(dataset):
@@ -46,51 +42,89 @@ class RunFacts:
     def __init__(self, directory):
         self._file = Path(directory) / "run.json"
 
-    def check(self, name, now, *, goes_on, allow_changes, report):
+    def read(self):
+        """Return all that is noted; {} if there is no such file.
+
+        Raises:
+            ValueError: The file is damaged: names it and says what to do.
+        """
+        if not self._file.exists():
+            return {}
+        try:
+            facts = json.loads(self._file.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise ValueError(
+                f"{self._file} is damaged ({error}). Remove it to resume from the checkpoints "
+                "beside it without comparing what they were made with; or take another "
+                "checkpoint_dir (--checkpoint-dir)"
+            ) from error
+        if not isinstance(facts, dict):
+            raise ValueError(f"{self._file} is damaged: it holds a {type(facts).__name__}")
+        return facts
+
+    def check(self, name, now, *, resumes, options, report):
         """Compare one part of the facts with those the run was begun with.
 
         Args:
             name: "recipe" or "data".
             now: Facts of this session.
-            goes_on: Whether there is a checkpoint to go on from.
-            allow_changes: Only report what has changed.
+            resumes: Whether there is a checkpoint to resume from.
+            options: `TrainerOptions`, which may allow changes.
             report: Called with one sentence.
+
+        Returns:
+            Sentences on what has changed and is allowed.
 
         Raises:
             ValueError: Something has changed: says what, and what to do.
         """
-        if not goes_on or not self._file.exists():
-            return
-        before = json.loads(self._file.read_text()).get(name)
+        before = self.read().get(name) if resumes else None
         changes = differences(before, _as_json(now)) if before and now else []
+        if options.extend:
+            ends = tuple(f"learning_rate.{end} " for end in _END)
+            changes = [sentence for sentence in changes if not sentence.startswith(ends)]
         if not changes:
-            return
+            return []
         sentence = f"the {name} of {self._file.parent} changed: {'; '.join(changes)}"
-        if not allow_changes:
+        if not options.allow_changes:
             raise ValueError(
-                f"{sentence}. Go on with what it was begun with; or give another checkpoint_dir; "
-                "or take the change with allow_changes (--allow-changes)"
+                f"{sentence}. Resume with what it was begun with; or give another checkpoint_dir "
+                "(--checkpoint-dir); or accept the change with "
+                "options=TrainerOptions(allow_changes=True) (--allow-changes)"
             )
-        report(f"{sentence}; going on with the change, as allowed")
+        report(f"{sentence}; resuming with the change, as allowed")
+        return changes
 
-    def write(self, recipe, data, *, goes_on):
-        """Note recipe, data and this session."""
-        known = json.loads(self._file.read_text()) if goes_on and self._file.exists() else {}
-        facts = {
-            "sessions": [*known.get("sessions", []), _session()],
-            "recipe": recipe,
-            "data": data,
-        }
-        self._file.write_text(json.dumps(facts, indent=1))
+    def write(self, recipe, data, *, resumes, changes=()):
+        """Note recipe, data and this session; what a run that is begun anew had is forgotten."""
+        known = self.read() if resumes else {}
+        session = _session() | ({"changes": list(changes)} if changes else {})
+        facts = {"sessions": [*known.get("sessions", []), session], "recipe": recipe, "data": data}
+        self._write(known | facts)
+
+    def add(self, **facts):
+        """Note something more."""
+        self._write(self.read() | facts)
+
+    def _write(self, facts):
+        write_text(self._file, json.dumps(facts, indent=1))
 
 
 def differences(before, now, name=""):
-    """Sentences on every value in which two JSON values differ."""
+    """Sentences on every value in which two JSON values differ.
+
+    Names that `before` does not have are passed over: a later version of the library notes more.
+    """
     if isinstance(before, dict) and isinstance(now, dict):
-        keys = dict.fromkeys([*before, *now])
         parts = [
-            differences(before.get(key), now.get(key), f"{name}.{key}" if name else key)
-            for key in keys
+            differences(value, now.get(key), f"{name}.{key}" if name else key)
+            for key, value in before.items()
+        ]
+        return [sentence for part in parts for sentence in part]
+    if isinstance(before, list) and isinstance(now, list) and len(before) == len(now):
+        parts = [
+            differences(a, b, f"{name}[{i}]" if len(now) > 1 else name)
+            for i, (a, b) in enumerate(zip(before, now, strict=True))
         ]
         return [sentence for part in parts for sentence in part]
     return [] if before == now else [f"{name} was {before}, is {now}"]
@@ -115,5 +149,8 @@ def _commit():
     """The library's commit; empty where it is not a git checkout."""
     git = ["git", "rev-parse", "HEAD"]
     place = Path(__file__).parent
-    done = subprocess.run(git, cwd=place, capture_output=True, text=True, check=False)
+    try:
+        done = subprocess.run(git, cwd=place, capture_output=True, text=True, check=False)
+    except FileNotFoundError:  # no git
+        return ""
     return done.stdout.strip()

@@ -1,6 +1,7 @@
 """What a run leaves for people: a progress bar, metrics.jsonl, TensorBoard, pictures, curves."""
 
 import json
+import math
 import tempfile
 import time
 from pathlib import Path
@@ -10,7 +11,8 @@ import tensorflow as tf
 from tqdm import tqdm
 
 from model import resolve_single
-from train.curves import draw_run
+from train.atomic_write import write_text
+from train.curves import draw_run, read_metrics
 
 _DRAW_EVERY_S = 60
 _PICTURE_PX = 96  # LR side of the validation crop drawn at each evaluation
@@ -25,15 +27,16 @@ class RunLog:
     Args:
         directory: Folder of the run.
         step: Step the session begins at.
-        steps: Step it ends at.
+        steps: Step it ends at; None: not known yet.
         writes: False: everything goes to a folder that is thrown away, and no bar is shown.
     """
 
     def __init__(self, directory, step, steps, *, writes=True):
         self._thrown_away = None if writes else tempfile.TemporaryDirectory()
+        self._logged = {line["step"] for line in read_metrics(directory)}
         self._directory = directory = directory if writes else Path(self._thrown_away.name)
         (directory / "pictures").mkdir(parents=True, exist_ok=True)
-        _drop_lines_after(directory / "metrics.jsonl", step)
+        _drop_lines_after(directory, step)
         self._bar = tqdm(
             total=steps,
             initial=step,
@@ -61,16 +64,24 @@ class RunLog:
         )
         self._bar.update(count)
 
+    def has(self, step):
+        """Whether an earlier session has logged a step."""
+        return step in self._logged
+
+    def set_steps(self, steps):
+        """Show another end."""
+        self._bar.total = steps
+
     def go_back_to(self, step):
         """Forget what came after a step."""
         self._bar.n = step
-        _drop_lines_after(self._directory / "metrics.jsonl", step)
+        _drop_lines_after(self._directory, step)
 
     def numbers(self, step, numbers):
-        """Write a dict of numbers to metrics.jsonl and TensorBoard."""
-        line = {"step": step, "session_s": round(time.monotonic() - self._started_at, 1)} | numbers
-        with (self._directory / "metrics.jsonl").open("a") as file:
-            file.write(json.dumps(line) + "\n")
+        """Write numbers, a dict, to TensorBoard and metrics.jsonl (null where not finite)."""
+        line = {"step": step, "session_s": round(time.monotonic() - self._started_at, 1)}
+        line |= {name: value if math.isfinite(value) else None for name, value in numbers.items()}
+        _append(self._directory / "metrics.jsonl", json.dumps(line, allow_nan=False) + "\n")
         with self._board.as_default(step):
             for name, value in numbers.items():
                 tf.summary.scalar(name, value)
@@ -81,16 +92,24 @@ class RunLog:
     def picture(self, step, picture):
         """Write an (H, W, 3) uint8 picture to pictures/ and TensorBoard."""
         file = self._directory / "pictures" / f"step-{step:07}.png"
-        tf.io.write_file(str(file), tf.io.encode_png(picture))
+        file.write_bytes(tf.io.encode_png(picture).numpy())
         with self._board.as_default(step):
             tf.summary.image("LR, SR, HR", np.asarray(picture)[None])
 
 
-def _drop_lines_after(file, step):
+def _append(file, text):
+    try:
+        with file.open("a", encoding="utf-8") as opened:
+            opened.write(text)
+    except OSError as error:  # writing does not name the file
+        raise OSError(error.errno, error.strerror, str(file)) from error
+
+
+def _drop_lines_after(directory, step):
+    file = directory / "metrics.jsonl"
     if file.exists():
-        lines = [line for line in file.read_text().splitlines(True) if line.endswith("\n")]
-        kept = [line for line in lines if json.loads(line)["step"] <= step]
-        file.write_text("".join(kept))
+        kept = [line for line in read_metrics(directory) if line["step"] <= step]
+        write_text(file, "".join(json.dumps(line) + "\n" for line in kept))
 
 
 def side_by_side(model, lr, hr):
@@ -99,7 +118,14 @@ def side_by_side(model, lr, hr):
     lr = _middle(lr, _PICTURE_PX)
     enlarged = tf.repeat(tf.repeat(lr, scale, axis=0), scale, axis=1)
     row = [enlarged, resolve_single(model, lr), _middle(hr, _PICTURE_PX * scale)]
-    return tf.concat([tf.cast(picture, tf.uint8) for picture in row], axis=1)
+    return tf.concat([to_uint8(picture) for picture in row], axis=1)
+
+
+def to_uint8(pictures):
+    """Pictures of any number type in 0..255 as uint8, rounded."""
+    if pictures.dtype == tf.uint8:
+        return pictures
+    return tf.cast(tf.round(tf.clip_by_value(tf.cast(pictures, tf.float32), 0, 255)), tf.uint8)
 
 
 def _middle(picture, px):

@@ -5,6 +5,8 @@ import tensorflow as tf
 from keras import ops
 from keras.optimizers.schedules import LearningRateSchedule
 
+from train.descriptions import describe_rate
+
 
 def piecewise(boundaries, values):
     """Learning rate that is `values[i]` until step `boundaries[i]`."""
@@ -67,31 +69,59 @@ class TwoCycles(LearningRateSchedule):
         }
 
 
+def cool_down(step, steps, fall_steps):
+    """Factor on a learning rate that falls from 1 to 0 over the last steps, by 1 - sqrt.
+
+    Args:
+        step: The step, any number type.
+        steps: Steps in all.
+        fall_steps: Steps of the fall, the last of these; 0: no fall.
+
+    Reference: arXiv:2405.18392, section 3.
+    """
+    step, steps, fall_steps = (ops.cast(n, "float32") for n in (step, steps, fall_steps))
+    fallen = (step - (steps - fall_steps)) / ops.maximum(fall_steps, 1.0)
+    return 1 - ops.sqrt(ops.clip(fallen, 0, 1))
+
+
 @keras.saving.register_keras_serializable("sr")
 class Trapezoid(LearningRateSchedule):
     """Learning rate that rises, stays, and falls to zero over the last steps.
 
-    Up to the fall it does not depend on the end, so a run can be prolonged or cut short by giving
-    it another number of steps.
+    Up to the fall it does not depend on the end, so a run can be prolonged (with
+    `TrainerOptions.extend`) from the checkpoint that a trainer makes where the fall begins.
 
     Args:
         peak: The rate between rise and fall.
-        steps: Steps in all.
+        steps: Steps in all; None: no end, as where a run is given hours instead.
         rise_steps: Steps of the linear rise from zero.
-        fall_steps: Steps of the fall, which follows 1 - sqrt.
+        fall_steps: Steps of the fall, see `cool_down`.
+
+    Raises:
+        ValueError: The numbers do not fit together.
 
     Reference: arXiv:2405.18392, section 3.
     """
 
     def __init__(self, peak, steps, rise_steps=200, fall_steps=0):
+        if not peak > 0:
+            raise ValueError(f"the highest learning rate must be above 0, got {peak}")
+        if rise_steps < 0 or not 0 <= fall_steps <= (steps or 0):
+            raise ValueError(
+                "rise_steps and fall_steps must be at least 0, and fall_steps at most the "
+                f"{steps or 0} steps in all, got {rise_steps} and {fall_steps}"
+            )
         self.peak, self.steps = peak, steps
         self.rise_steps, self.fall_steps = rise_steps, fall_steps
 
+    @property
+    def constant_until(self):
+        """Step at which the fall begins; None if there is none."""
+        return self.steps - self.fall_steps if self.fall_steps else None
+
     def __call__(self, step):  # noqa: D102
-        step = ops.cast(step, "float32")
-        rise = (step + 1) / max(self.rise_steps, 1)
-        fallen = (step - (self.steps - self.fall_steps)) / max(self.fall_steps, 1)
-        fall = 1 - ops.sqrt(ops.clip(fallen, 0, 1))
+        rise = (ops.cast(step, "float32") + 1) / max(self.rise_steps, 1)
+        fall = 1.0 if self.steps is None else cool_down(step, self.steps, self.fall_steps)
         return self.peak * ops.minimum(ops.minimum(rise, 1.0), fall)
 
     def get_config(self):
@@ -104,28 +134,27 @@ class Trapezoid(LearningRateSchedule):
         }
 
 
-class Reduced(LearningRateSchedule):
-    """Another learning rate times a factor, which a run that goes back halves.
+class Controlled(LearningRateSchedule):
+    """Another learning rate, with a factor and an end that a run sets while it goes on.
 
     Args:
         rate: Number or schedule.
-        factor: Scalar `tf.Variable`.
+        factor: Scalar `tf.Variable`, which a run that goes back halves.
+        end: Two scalar `tf.Variable`: steps in all, and those of the `cool_down`; zeros: no end.
     """
 
-    def __init__(self, rate, factor):
-        self.rate, self.factor = rate, factor
+    def __init__(self, rate, factor, end):
+        self.rate, self.factor, self.end = rate, factor, end
 
     def __call__(self, step):  # noqa: D102
         rate = self.rate(step) if callable(self.rate) else self.rate
-        return tf.cast(rate, tf.float32) * self.factor
+        fall = tf.where(self.end[0] > 0, cool_down(step, *self.end), 1.0)
+        return tf.cast(rate, tf.float32) * self.factor * fall
 
     def get_config(self):
         """What the rate is made of."""
-        return {"rate": describe(self.rate), "factor": float(self.factor.numpy())}
-
-
-def describe(rate):
-    """A learning rate as JSON can hold it: a number, or name and arguments of a schedule."""
-    if isinstance(rate, LearningRateSchedule):
-        return {"schedule": type(rate).__name__} | rate.get_config()
-    return float(rate)
+        return {
+            "rate": describe_rate(self.rate),
+            "factor": float(self.factor.numpy()),
+            "end": [int(part.numpy()) for part in self.end],
+        }

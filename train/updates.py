@@ -114,7 +114,7 @@ class Updates:
 
     def _part_gradients(self, batch, scale):
         with tf.GradientTape(persistent=True) as tape:
-            losses = self._losses(*batch)
+            losses = [_scalar(loss) for loss in self._losses(*batch)]
             scaled = [loss * scale for loss in losses[: len(self._networks)]]
         gradients = []
         for loss, (network, _) in zip(scaled, self._networks, strict=True):
@@ -149,10 +149,11 @@ class Updates:
             self.state["loss_scale"].assign(self.state["loss_scale"] * tf.where(grow, 2.0, 1.0))
 
     def _apply_on_replica(self, gradients):
+        replicas = self._strategy.num_replicas_in_sync
         for (network, optimizer), part in zip(self._networks, gradients, strict=True):
-            # Keras would sum them over the replicas; they are the sums already
-            optimizer._all_reduce_sum_gradients = list
-            optimizer.apply(part, network.trainable_variables)
+            # Keras sums over the replicas what is the sum already
+            shares = [gradient / replicas for gradient in part] if replicas > 1 else part
+            optimizer.apply(shares, network.trainable_variables)
 
     def _follow(self):
         """Move the average towards the weights; it forgets faster in the first steps."""
@@ -180,10 +181,41 @@ class Updates:
             self.state["loss_scale"].assign(tf.maximum(self.state["loss_scale"] / 2, 1.0))
 
 
+def _scalar(loss):
+    loss = tf.cast(loss, tf.float32)  # a network in half precision gives one in half precision
+    if loss.shape.rank != 0:
+        raise ValueError(
+            f"a loss must be a scalar, the mean over the batch, got the shape {loss.shape}"
+        )
+    return loss
+
+
 def _split(part, parts):
     """(B, …) as (parts, B / parts, …)."""
     size = part.shape[0]
+    if size is None:
+        uneven = tf.shape(part)[0] % parts
+        message = f"accumulate must divide the batch of each replica; got {parts}"
+        with tf.control_dependencies([tf.debugging.assert_equal(uneven, 0, message)]):
+            part = tf.identity(part)
     if size is not None and size % parts:
         raise ValueError(f"accumulate must divide the batch of each replica, {size}; got {parts}")
     rest = [n if n is not None else tf.shape(part)[i] for i, n in enumerate(part.shape)][1:]
     return tf.reshape(part, [parts, -1, *rest])
+
+
+def copy_of(model):
+    """Return a network like another, with the same weights.
+
+    Raises:
+        ValueError: It cannot be built from its config.
+    """
+    try:
+        copy = model.__class__.from_config(model.get_config())
+        copy.set_weights(model.get_weights())
+    except (NotImplementedError, TypeError, ValueError) as error:
+        raise ValueError(
+            f"ema_decay needs a copy of {model.name}, which cannot be made from its get_config(): "
+            "build the network as a functional model, or train without ema_decay"
+        ) from error
+    return copy

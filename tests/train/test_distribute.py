@@ -28,7 +28,7 @@ import tensorflow as tf
 cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
 from tests.train.test_distribute import train
-from train.options import make_strategy
+from train.distribute import make_strategy
 strategy = make_strategy("mirrored")
 assert strategy.num_replicas_in_sync == 2
 train(strategy, sys.argv[1], int(sys.argv[2]))
@@ -38,7 +38,7 @@ WORKER = """
 import sys
 import tensorflow as tf
 from tests.train.test_distribute import train
-from train.options import make_strategy
+from train.distribute import make_strategy
 tf.config.threading.set_inter_op_parallelism_threads(0)  # operations that wait for another worker
 train(make_strategy("multi-worker"), sys.argv[1], int(sys.argv[2]))
 """

@@ -18,7 +18,7 @@ from model.restormer import restormer
 from model.weight_file import read_note
 from tests.conftest import start_anew
 from train.__main__ import main
-from train.commands.run import _metrics
+from train.commands.run import metrics
 from train.foundation import (
     FoundationTrainer,
     adamw,
@@ -282,9 +282,9 @@ def test_mistakes_get_one_line_and_exit_code_2(
 
 def test_lpips_is_measured_where_a_network_for_it_is_named(tmp_path):
     lpips("squeeze").save_weights(tmp_path / "lpips.weights.h5")
-    metrics = _metrics(argparse.Namespace(lpips=tmp_path / "lpips.weights.h5"))
+    measured = metrics(argparse.Namespace(lpips=tmp_path / "lpips.weights.h5"))
     clean = np.random.default_rng(1).integers(0, 256, (1, 64, 64, 3), dtype=np.uint8)
-    assert list(metrics) == ["psnr_rgb_db", "ssim_rgb", "lpips"]
-    assert metrics["lpips"](clean, clean) == 0
-    assert metrics["lpips"](clean, 255 - clean) > 0
-    assert list(_metrics(argparse.Namespace(lpips=None))) == ["psnr_rgb_db", "ssim_rgb"]
+    assert list(measured) == ["psnr_rgb_db", "ssim_rgb", "lpips"]
+    assert measured["lpips"](clean, clean) == 0
+    assert measured["lpips"](clean, 255 - clean) > 0
+    assert list(metrics(argparse.Namespace(lpips=None))) == ["psnr_rgb_db", "ssim_rgb"]

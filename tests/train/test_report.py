@@ -52,9 +52,9 @@ def test_the_table_has_what_the_runs_left(tmp_path):
     head, one, two = (line.split("  ") for line in said[0].splitlines())
     cells = [cell.strip() for cell in one if cell.strip()]
     assert [cell.strip() for cell in head if cell.strip()] == list(report.COLUMNS)
-    assert cells == [str(first), "600", "30.00", "300", "0.5", "–", "5.50", "800", "0123456"]
+    assert cells == [str(first), "600", "30.00", "300", "0.5", "–", "5.50", "–", "800", "0123456"]
     cells = [cell.strip() for cell in two if cell.strip()]
-    assert cells == [str(second), "7", "–", "–", "0.25", "–", "–", "–", "–"]
+    assert cells == [str(second), "7", "–", "–", "0.25", "–", "–", "–", "–", "–"]
     assert said[1] == f"wrote {png}" and np.asarray(Image.open(png)).std() > 5
 
 
@@ -67,7 +67,7 @@ def test_pictures_of_a_mixture_are_those_of_all_its_parts(tmp_path, parts):
 def test_a_run_that_has_just_begun_is_in_the_table_and_not_drawn(tmp_path):
     run, said = write_run(tmp_path / "a", [], recipe={}), []
     assert report.run(arguments(run, "-o", tmp_path / "r.png"), said.append) == 0
-    assert said[0].splitlines()[1].split()[1:] == ["–"] * 8
+    assert said[0].splitlines()[1].split()[1:] == ["–"] * 9
     assert said[1] == "no run has numbers to draw yet" and not (tmp_path / "r.png").exists()
 
 
@@ -76,11 +76,11 @@ def test_bad_runs_are_named(tmp_path):
         report.run(arguments(tmp_path / "absent"), str)
     run = write_run(tmp_path / "a", [])
     (run / "metrics.jsonl").write_text('{"step": 1}\nno numbers\n{"step": 2}\n')
-    with pytest.raises(ValueError, match=r"metrics\.jsonl has a line that is no JSON"):
+    with pytest.raises(ValueError, match=r"metrics\.jsonl is damaged in line 2"):
         report.run(arguments(run), str)
     run = write_run(tmp_path / "b", pixel_lines())
     (run / "run.json").write_text("{")
-    with pytest.raises(ValueError, match=r"run\.json is no JSON"):
+    with pytest.raises(ValueError, match=r"run\.json is damaged .*Remove it"):
         report.run(arguments(run), str)
 
 

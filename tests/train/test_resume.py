@@ -158,7 +158,7 @@ def test_a_truncated_checkpoint_gives_way_to_the_one_before(hr, tmp_path):
 
 def test_other_arguments_are_refused_with_what_differs_and_what_to_do(hr, tmp_path):
     EdsrTrainer(small_edsr(), tmp_path / "run", 1e-3, report=str).train(hr.dataset(2), steps=1)
-    with pytest.raises(ValueError, match=r"learning_rate was 0.001, is 0.01\. Go on with what"):
+    with pytest.raises(ValueError, match=r"learning_rate was 0.001, is 0.01\. Resume with what"):
         EdsrTrainer(small_edsr(), tmp_path / "run", 1e-2, report=str)
     same = EdsrTrainer(small_edsr(), tmp_path / "run", 1e-3, report=str)
     with pytest.raises(ValueError, match=r"batch_size was 2, is 3"):
@@ -168,7 +168,7 @@ def test_other_arguments_are_refused_with_what_differs_and_what_to_do(hr, tmp_pa
         small_edsr(), tmp_path / "run", 1e-2, options=changes, report=sentences.append
     )
     changed.train(hr.dataset(3), steps=2)
-    assert changed.step == 2 and sum("going on with the change" in s for s in sentences) == 2
+    assert changed.step == 2 and sum("resuming with the change" in s for s in sentences) == 2
 
 
 def test_pictures_that_changed_under_a_run_are_refused(hr, tmp_path):

@@ -75,7 +75,8 @@ def test_a_resumed_run_is_bit_for_bit_an_uninterrupted_one(name, pictures, tmp_p
     whole = TRAINERS[name](tmp_path / "whole")
     whole.train(train_ds, valid_ds, 7, evaluate_every=2)
     start_anew(1)
-    TRAINERS[name](tmp_path / "parts").train(train_ds.take(3), valid_ds, 7, evaluate_every=2)
+    ends = train_ds.take(3).filter(lambda *_: True)  # TensorFlow cannot know that it ends
+    TRAINERS[name](tmp_path / "parts").train(ends, valid_ds, 7, evaluate_every=2)
     start_anew(2)  # other first weights: the checkpoint's must be taken
     resumed = TRAINERS[name](tmp_path / "parts")
     assert resumed.step == 3
@@ -140,7 +141,7 @@ def test_a_checkpoint_of_another_network_is_refused_and_says_which_layers_differ
 ):
     EdsrTrainer(small_edsr(), tmp_path, report=str).train(pictures.dataset(2), steps=1)
     other = edsr(4, num_filters=8, num_res_blocks=1)
-    with pytest.raises(ValueError, match="networks was .*'num_filters': 4.* is .*'num_filters': 8"):
+    with pytest.raises(ValueError, match="networks.num_filters was 4, is 8"):
         EdsrTrainer(other, tmp_path, report=str)
     with pytest.raises(ValueError, match=r"kernel is \(3, 3, 3, 8\) here, \(3, 3, 3, 4\) there"):
         EdsrTrainer(other, tmp_path, options=TrainerOptions(allow_changes=True), report=str)

@@ -1,6 +1,5 @@
 """Runs side by side: a table and a figure, from what each run left in its folder."""
 
-import json
 from pathlib import Path
 
 COLUMNS = (
@@ -11,18 +10,32 @@ COLUMNS = (
     "last loss",
     "learning rate",
     "hours",
+    "cool-down from",
     "pictures",
     "commit",
 )
+"""Of the table. A run can be prolonged (--extend) from the step in "cool-down from"."""
 
 _MISSING = "–"
 
 
-def add_options(command):
+COMMANDS = {
+    "report": (
+        "Tabulate and draw runs side by side.",
+        "python -m train report .ckpt/edsr .ckpt/wdsr -o runs.png",
+    ),
+}
+
+
+def add_options(command, name="report"):
     """Add the options of ``python -m train report`` to its parser."""
     command.add_argument("runs", nargs="+", metavar="DIR", help="folders of runs")
     command.add_argument(
-        "-o", "--out", default="report.png", metavar="FILE", help="figure (default report.png)"
+        "-o",
+        "--out",
+        default="report.png",
+        metavar="FILE",
+        help="figure to write (default report.png)",
     )
 
 
@@ -40,7 +53,10 @@ def run(options, report=print):
         FileNotFoundError: A folder holds no run.
         ValueError: A file of a run is damaged.
     """
-    from train.curves import draw_curves, read_metrics  # late: matplotlib takes a while
+    from data.quiet_start import load_tensorflow
+
+    load_tensorflow()
+    from train.curves import draw_curves, read_metrics
 
     runs = {directory: read_metrics(directory) for directory in options.runs}
     report(table([summary(directory, lines) for directory, lines in runs.items()]))
@@ -59,13 +75,13 @@ def summary(directory, lines):
 
     Raises:
         FileNotFoundError: The folder holds no run.
-        ValueError: run.json is no JSON.
+        ValueError: run.json is damaged.
     """
     facts = _facts(directory, lines)
-    scored = [line for line in lines if "psnr_rgb_db" in line]
+    scored = [line for line in lines if line.get("psnr_rgb_db") is not None]
     best = max(scored, key=lambda line: line["psnr_rgb_db"], default={})
     last = lines[-1] if lines else {}
-    losses = [value for name, value in last.items() if name.endswith("loss")]
+    losses = [v for name, v in last.items() if name.endswith("loss") and v is not None]
     commits = [session.get("commit") for session in facts.get("sessions", [])]
     values = (
         directory,
@@ -75,6 +91,7 @@ def summary(directory, lines):
         losses[0] if losses else None,
         last.get("learning_rate"),
         _hours(lines),
+        _cool_down_from(facts),
         _pictures(facts.get("data", {})),
         commits[-1][:7] if commits and commits[-1] else None,
     )
@@ -82,15 +99,19 @@ def summary(directory, lines):
 
 
 def _facts(directory, lines):
-    file = Path(directory, "run.json")
-    if not file.exists():
-        if not lines:
-            raise FileNotFoundError(f"no run in {directory}: neither run.json nor metrics.jsonl")
-        return {}
-    try:
-        return json.loads(file.read_text())
-    except json.JSONDecodeError as error:
-        raise ValueError(f"{file} is no JSON: {error}") from error
+    from train.run_facts import RunFacts
+
+    facts = RunFacts(directory).read()
+    if not facts and not lines:
+        raise FileNotFoundError(f"no run in {directory}: neither run.json nor metrics.jsonl")
+    return facts
+
+
+def _cool_down_from(facts):
+    """Step at which the learning rate begins to fall to zero, where a run has such a step."""
+    from train.plan import constant_until
+
+    return constant_until(facts.get("plan") or facts.get("recipe", {}).get("learning_rate"))
 
 
 def _hours(lines):

@@ -1,112 +1,303 @@
-"""The commands ``python -m train foundation|fine-tune|study``: their options, and what they run.
-
-Data sets and the reading of weight files are handed in by ``train/__main__.py``, which alone may
-know the other rooms.
-"""
+"""``python -m train foundation|fine-tune``: restoration networks, on made damage or own pairs."""
 
 import functools
 
-from data.quiet_start import load_tensorflow
-from data.restoration import parse_real
+from train.commands import run as runs
 from train.commands.options import (
-    _add_few,
+    ONE_OR_MORE,
+    add,
+    add_caches_options,
+    add_length_options,
     add_rate_options,
     add_run_options,
-    add_seed_options,
     learning_rate,
+    number,
+    steps_of,
     trainer_options,
 )
-from train.commands.run import _check_writable, _metrics, _write_weights, directory_of, prepare
-from train.commands.studies import _add_study, run_study
 
 COMMANDS = {
-    "foundation": "train one restoration network on several kinds of damage in turn",
-    "fine-tune": "train a foundation model further on one task and few pictures",
-    "study": "run the fine-tuning study and write its tables and figures",
+    "foundation": (
+        "Train one restoration network on several kinds of damage in turn.",
+        "python -m train foundation --clean photos --valid-clean b100 --mix all=400 "
+        "--valid-mix all=3 --crop-px 96 --batch-size 4 --hours 8 --out restormer.weights.h5",
+    ),
+    "fine-tune": (
+        "Train a restoration network further, on one kind of damage or on pairs of your own.",
+        "python -m train fine-tune --model restormer-small --pairs noisy clean --steps 800 "
+        "--learning-rate 1e-4 --out mine.weights.h5",
+    ),
 }
+_STEPS = {"foundation": 50_000, "fine-tune": 800}
+_PEAK = {"foundation": 3e-4, "fine-tune": 1e-4}  # of `train.foundation`'s own schedules
 
 
 def add_options(command, name):
     """Add the options of one of `COMMANDS`."""
-    _add_data_options(command)
-    group = command.add_argument_group(name)
-    {"foundation": _add_foundation, "fine-tune": _add_fine_tune, "study": _add_study}[name](group)
+    group = command.add_argument_group(
+        "data", "either clean pictures, which are damaged here, or pairs"
+    )
+    add_clean_options(group)
+    _add_pair_options(group)
+    add_caches_options(group)
+    {"foundation": _add_foundation, "fine-tune": _add_fine_tune}[name](command)
+    add_lpips_option(command)
+    add_length_options(command, _STEPS[name])
+    add_rate_options(command, "cosine")
+    add_run_options(command)
+
+
+def add_clean_options(group, *, required=False):
+    """Add the folders of clean pictures."""
     group.add_argument(
-        "--lpips", metavar="NAME_OR_FILE", help="also measure LPIPS, for example by lpips-squeeze"
+        "--clean",
+        nargs="+",
+        required=required,
+        metavar="DIR",
+        help="folders of clean pictures to train on",
     )
-    if name == "study":
-        add_seed_options(group)
-        command.set_defaults(strategy=None)
-    else:
-        add_rate_options(command, "cosine")
-        add_run_options(command)
-
-
-def _add_data_options(command):
-    group = command.add_argument_group("data")
-    group.add_argument("--clean", nargs="+", required=True, metavar="DIR", help="clean pictures")
     group.add_argument(
-        "--valid-clean", nargs="+", required=True, metavar="DIR", help="others, to validate on"
+        "--valid-clean",
+        nargs="+",
+        required=required,
+        metavar="DIR",
+        help="folders of other clean pictures, to evaluate on",
     )
-    group.add_argument("--caches-dir", default=".caches", help="decoded pictures (default .caches)")
 
 
-def _add_foundation(group):
-    group.add_argument("--size", choices=["full", "lite"], default="lite", help="default lite")
-    group.add_argument("--dim", type=int, help="channels at full size, in place of the size's")
-    group.add_argument("--num-blocks", nargs=4, type=int, metavar="N", help="of the four levels")
-    group.add_argument("--num-refinement-blocks", type=int, metavar="N", help="after the decoder")
-    group.add_argument("--no-masks", action="store_true", help="plain network, for comparison")
-    group.add_argument("--steps", type=int, default=50_000, help="updates in all (default 50000)")
-    group.add_argument("--rotate-every", type=int, default=250, help="steps a turn (default 250)")
-    group.add_argument("--mix", nargs="+", metavar="TASK=N", help="training pictures; all=N")
-    group.add_argument("--valid-mix", nargs="+", metavar="TASK=N", help="validation pictures")
+def _add_pair_options(group):
     group.add_argument(
-        "--real", nargs="+", default=[], metavar="LAYOUT=DIR", help="real pairs, such as polyu=DIR"
+        "--pairs",
+        nargs=2,
+        metavar=("NOISY_DIR", "CLEAN_DIR"),
+        help="damaged pictures and clean ones of the same names and sizes, to train on",
     )
-    group.add_argument("--px-factor", type=float, default=1.0, help="on the paper's crops")
-    group.add_argument("--batch-factor", type=float, default=1.0, help="on the paper's batches")
-    group.add_argument("--start-from", metavar="FILE", help="weights a new run begins with")
-
-
-def _add_fine_tune(group):
-    _add_few(group)
-    group.add_argument("--task", required=True, help="a wrong one lists them")
-    group.add_argument("--train-size", type=int, default=40, help="pictures (default 40)")
-    group.add_argument("--valid-size", type=int, default=8, help="pictures (default 8)")
-    group.add_argument("--steps", type=int, default=800, help="updates (default 800)")
-
-
-def run_foundation(options, data, parsed, metrics, strategy):
-    """Train a foundation model and return its trainer.
-
-    Args:
-        options: Of the command.
-        data: What makes data sets, with ``foundation(stages, …)``.
-        parsed: ``mix``, ``valid_mix`` and ``real`` as `data` takes them.
-        metrics: See `train.foundation.FoundationTrainer`.
-        strategy: `tf.distribute.Strategy`.
-    """
-    from train.foundation import FoundationTrainer, progressive_stages
-
-    stages = progressive_stages(
-        options.steps, px_factor=options.px_factor, batch_factor=options.batch_factor
+    group.add_argument(
+        "--masks",
+        metavar="DIR",
+        help="masks of --pairs, of the same names: white is a real pixel, black a damaged one "
+        "(default: all are real)",
     )
-    train_ds, valid_ds = data.foundation(stages, every=options.rotate_every, **parsed)
+    group.add_argument(
+        "--valid-pairs",
+        nargs=2,
+        metavar=("NOISY_DIR", "CLEAN_DIR"),
+        help="other pairs, to evaluate on (default: none, and the last weights are written)",
+    )
+    group.add_argument("--valid-masks", metavar="DIR", help="masks of --valid-pairs")
+
+
+def add_lpips_option(command):
+    """Add a further metric of validation."""
+    command.add_argument(
+        "--lpips",
+        metavar="NAME_OR_FILE",
+        help="LPIPS network to evaluate with as well, for example lpips-squeeze",
+    )
+
+
+def _add_foundation(command):
+    group = command.add_argument_group("network")
+    add(
+        group,
+        "--size",
+        "full: Restormer as published; lite: half its width and about half its blocks",
+        "lite",
+        choices=["full", "lite"],
+    )
+    add(group, "--dim", "channels at full size (default: that of --size)", type=ONE_OR_MORE)
+    group.add_argument(
+        "--num-blocks",
+        nargs=4,
+        type=int,
+        metavar="N",
+        help="transformer blocks of the four levels, full size first (default: those of --size)",
+    )
+    group.add_argument(
+        "--num-refinement-blocks",
+        type=int,
+        metavar="N",
+        help="transformer blocks after the decoder (default: those of --size)",
+    )
+    add(
+        group,
+        "--unshuffle",
+        "2: work at half size, which takes a quarter of the time and sees twice as far",
+        1,
+        type=int,
+        choices=[1, 2],
+    )
+    group.add_argument("--no-masks", action="store_true", help="build a network that takes no mask")
+    group.add_argument(
+        "--mask-embedding",
+        action="store_true",
+        help="mark damaged pixels by a learned vector",
+    )
+    group.add_argument(
+        "--start-from",
+        metavar="FILE",
+        help="weights that a new run begins with; with --no-masks also of a network with masks",
+    )
+    group = command.add_argument_group("kinds of damage")
+    group.add_argument(
+        "--mix",
+        nargs="+",
+        metavar="KIND=N",
+        help="kinds of damage that have turns, each on so many of --clean; all=N: all kinds "
+        "(default: the paper's)",
+    )
+    group.add_argument(
+        "--valid-mix",
+        nargs="+",
+        metavar="KIND=N",
+        help="the same of --valid-clean (default: the paper's)",
+    )
+    group.add_argument(
+        "--real",
+        nargs="+",
+        default=[],
+        metavar="LAYOUT=DIR",
+        help="published pairs of real damage that have turns too, for example polyu=DIR",
+    )
+    add(group, "--rotate-every", "updates of a turn", 250, type=ONE_OR_MORE, metavar="N")
+    group = command.add_argument_group("crops", "of the paper, growing, or all of one size")
+    add(group, "--px-factor", "factor on the sides of the paper's crops", 1.0, type=number)
+    add(group, "--batch-factor", "factor on the paper's batch sizes", 1.0, type=number)
+    group.add_argument(
+        "--crop-px",
+        type=ONE_OR_MORE,
+        metavar="N",
+        help="side of all crops, in place of the paper's growing ones",
+    )
+    group.add_argument(
+        "--batch-size", type=ONE_OR_MORE, metavar="N", help="crops an update, with --crop-px"
+    )
+
+
+def _add_fine_tune(command):
+    group = command.add_argument_group("fine-tuning")
+    add_few_options(group)
+    group.add_argument(
+        "--task",
+        metavar="KIND",
+        help="kind of damage to make of clean pictures, for example gaussian-noise, motion-blur, "
+        "aliasing or inpainting",
+    )
+    add(group, "--train-size", "clean pictures to train on", 40, type=ONE_OR_MORE)
+    add(group, "--valid-size", "clean pictures to evaluate on", 8, type=ONE_OR_MORE)
+
+
+def add_few_options(group):
+    """Add the network to fine-tune, and its crops."""
+    group.add_argument(
+        "--model",
+        required=True,
+        metavar="NAME_OR_FILE",
+        help="restoration network to begin with, for example restormer-small",
+    )
+    add(group, "--crop-px", "side of the crops, in px", 128, type=ONE_OR_MORE)
+    add(group, "--batch-size", "crops an update", 8, type=ONE_OR_MORE)
+
+
+def run(options):
+    """Train what the options say and write the weights."""
+    _check_data_options(options)
+    runs.check_writable(options.out)
+    strategy = runs.prepare(options)
+    train = {"foundation": _foundation, "fine-tune": _fine_tune}[options.network]
+    runs.write_weights(train(options, strategy), options)
+
+
+def _check_data_options(options):
+    clean, task = bool(options.clean and options.valid_clean), options.network == "fine-tune"
+    if bool(options.pairs) == clean or (task and clean and not options.task):
+        also = " and --task" if task else ""
+        raise ValueError(
+            f"{options.network} needs either --pairs NOISY_DIR CLEAN_DIR, or --clean, "
+            f"--valid-clean{also}"
+        )
+    if (options.masks and not options.pairs) or (options.valid_masks and not options.valid_pairs):
+        raise ValueError("--masks goes with --pairs, and --valid-masks with --valid-pairs")
+
+
+def _pairs(options):
+    """Own pairs to train on, and validation batches or None."""
+    from data.pair_folders import PairFolders
+
+    settings = {"caches_dir": options.caches_dir, "strict": options.strict, "seed": options.seed}
+    source = PairFolders(*options.pairs, options.masks, **settings)
+    if not options.valid_pairs:
+        return source, None
+    return source, PairFolders(
+        *options.valid_pairs, options.valid_masks, **settings
+    ).whole_pictures()
+
+
+def _clean(options):
+    from data.restoration import RestorationData
+
+    return RestorationData(
+        options.clean, options.valid_clean, caches_dir=options.caches_dir, seed=options.seed
+    )
+
+
+def _foundation(options, strategy):
+    """Train a foundation model and return its trainer."""
+    from train.foundation import FoundationTrainer
+
+    train_ds, valid_ds = _foundation_data(options)
+    metrics = runs.metrics(options)
     with strategy.scope():
         model = _network(options)
         if options.start_from:
-            model.load_weights(options.start_from)
+            _begin_from(options.start_from, model)
         trainer = FoundationTrainer(
             model,
-            directory_of(options),
-            learning_rate(options),
-            steps=options.steps,
+            runs.directory_of(options),
+            learning_rate(options, _PEAK["foundation"]),
+            steps=steps_of(options) or 1,
             metrics=metrics,
             options=trainer_options(options, strategy),
         )
-    trainer.train(train_ds, valid_ds, options.steps, options.evaluate_every)
+    trainer.train(
+        train_ds, valid_ds, steps_of(options), options.evaluate_every, hours=options.hours
+    )
     return trainer
+
+
+def _foundation_data(options):
+    from data.restoration import parse_mix, parse_real
+    from data.tasks import rotation
+
+    stages = _stages(options)
+    if options.pairs:
+        source, valid_ds = _pairs(options)
+        return rotation([source], stages, every=options.rotate_every), valid_ds
+    return _clean(options).foundation(
+        stages,
+        every=options.rotate_every,
+        mix=parse_mix(options.mix),
+        valid_mix=parse_mix(options.valid_mix),
+        real=parse_real(options.real),
+    )
+
+
+def _stages(options):
+    """``(first_step, crop_px, batch_size)`` of the paper, or one of a fixed size."""
+    from train.foundation import progressive_stages
+
+    if bool(options.crop_px) != bool(options.batch_size):
+        raise ValueError("--crop-px and --batch-size go together")
+    if options.crop_px:
+        return [(0, options.crop_px, options.batch_size)]
+    if options.hours:
+        raise ValueError(
+            "--hours needs crops of one size, as steps of growing ones cannot be measured "
+            "beforehand: give --crop-px and --batch-size"
+        )
+    return progressive_stages(
+        steps_of(options), px_factor=options.px_factor, batch_factor=options.batch_factor
+    )
 
 
 def _network(options):
@@ -114,58 +305,70 @@ def _network(options):
 
     build = {"full": restormer, "lite": restormer_lite}[options.size]
     model = build(mask_aware=not options.no_masks)
-    names = ("dim", "num_blocks", "num_refinement_blocks")
-    changes = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
+    if options.mask_embedding and options.no_masks:
+        raise ValueError("--mask-embedding needs masks: leave --no-masks out")
+    changes = {
+        "dim": options.dim,
+        "num_blocks": options.num_blocks and tuple(options.num_blocks),
+        "num_refinement_blocks": options.num_refinement_blocks,
+        "unshuffle": options.unshuffle if options.unshuffle > 1 else None,
+        "mask_embedding": options.mask_embedding or None,
+    }
+    changes = {name: value for name, value in changes.items() if value is not None}
     return restormer(**model.built_by.arguments | changes) if changes else model
 
 
-def run_fine_tune(options, datasets, load_model, metrics, strategy):
+def _begin_from(path, model, report=print):
+    """Load weights; those of a network with masks also into one without."""
+    from model.restoration import has_mask, without_masks
+    from model.weight_file import digest, read_note
+    from weights.load import load_model
+
+    if has_mask(model) or not read_note(path).get("arguments", {}).get("mask_aware"):
+        model.load_weights(path)
+        return
+    masked = load_model(path)
+    plain = without_masks(masked)
+    if plain.built_by != model.built_by:
+        there, here = plain.built_by.arguments, model.built_by.arguments
+        differing = [f"{n} {there[n]}, not {here[n]}" for n in here if there.get(n) != here[n]]
+        raise ValueError(f"{path} is of a network with {'; '.join(differing)}")
+    model.set_weights(plain.get_weights())
+    model.loaded_digest = digest(model)
+    if masked.built_by.arguments["mask_embedding"]:
+        report(f"{path}: mask_embed is left out, as the new network takes no masks")
+
+
+def _fine_tune(options, strategy):
     """Fine-tune a foundation model and return its trainer."""
     from train.foundation import fine_tune
+    from weights.load import load_model
 
+    metrics = runs.metrics(options)
     with strategy.scope():
-        model = load_model()
+        model = load_model(options.model)
     return fine_tune(
         model,
-        options.task,
+        options.task or "pairs",
         options.train_size,
-        options.steps,
-        datasets=datasets,
-        checkpoint_dir=directory_of(options),
+        steps_of(options),
+        datasets=_few(options),
+        checkpoint_dir=runs.directory_of(options),
         valid_size=options.valid_size,
-        learning_rate=learning_rate(options),
+        learning_rate=learning_rate(options, _PEAK["fine-tune"]),
         evaluate_every=options.evaluate_every,
         metrics=metrics,
         options=trainer_options(options, strategy),
+        hours=options.hours,
     )
 
 
-def train_restoration(options):
-    """Run one of `restoration.COMMANDS` and write weights, or tables and figures."""
-    load_tensorflow()
-    strategy = prepare(options)
-    _check_writable(options.out)
-    from data.restoration import RestorationData, parse_mix
-    from weights.load import load_model
-
-    data = RestorationData(
-        options.clean, options.valid_clean, caches_dir=options.caches_dir, seed=options.seed
-    )
-    metrics = _metrics(options)
-    if options.network == "foundation":
-        parsed = {
-            "mix": parse_mix(options.mix),
-            "valid_mix": parse_mix(options.valid_mix),
-            "real": parse_real(options.real),
-        }
-        trainer = run_foundation(options, data, parsed, metrics, strategy)
-    else:
-        datasets = functools.partial(
-            data.few, crop_px=options.crop_px, batch_size=options.batch_size
+def _few(options):
+    """Function (task, train_size, valid_size) → training and validation batches."""
+    if not options.pairs:
+        return functools.partial(
+            _clean(options).few, crop_px=options.crop_px, batch_size=options.batch_size
         )
-        load = functools.partial(load_model, options.model)
-        if options.network == "study":
-            run_study(options, datasets, load, metrics)
-            return
-        trainer = run_fine_tune(options, datasets, load, metrics, strategy)
-    _write_weights(trainer, options)
+    source, valid_ds = _pairs(options)
+    training = source.dataset(options.batch_size, options.crop_px)
+    return lambda task, train_size, valid_size: (training, valid_ds)

@@ -1,18 +1,31 @@
-"""What every training command does: start, train, write weights."""
+"""What every training command does before and after the training itself."""
 
+import errno
+import os
+import shutil
 import tempfile
 from pathlib import Path
 
-from data.quiet_start import load_tensorflow
-from train.commands import esrgan as esrgan_commands
-from train.commands import sr as sr_commands
+_NEUTRAL = (  # what does not change the weights, and what is no option
+    "out",
+    "checkpoint_dir",
+    "caches_dir",
+    "evaluate_every",
+    "allow_changes",
+    "extend",
+    "strict",
+    "run",
+    "default_steps",
+    "default_schedule",
+)
 
 
 def directory_of(options):
-    """Folder of the run."""
-    if options.network == "study":
-        return Path(options.out)
-    return Path(options.checkpoint_dir or Path(".ckpt", Path(options.out).name.split(".")[0]))
+    """Folder of the run: two files to be written never have the same."""
+    if options.checkpoint_dir:
+        return Path(options.checkpoint_dir)
+    name = options.out.removesuffix(".h5").removesuffix(".weights")
+    return Path(".ckpt", name.replace("+", "++").replace("/", "+"))
 
 
 def prepare(options):
@@ -20,6 +33,9 @@ def prepare(options):
 
     To be called before anything else in TensorFlow.
     """
+    from data.quiet_start import load_tensorflow
+
+    load_tensorflow()
     import keras
     import tensorflow as tf
 
@@ -28,60 +44,83 @@ def prepare(options):
     # Where a tensor has three users, the order in which TensorFlow adds their gradients depends
     # on which of several operations run at once ends first: run one at a time, on all cores.
     # Collective operations wait for each other, so several replicas need several threads.
-    if options.strategy is None:
+    strategy = getattr(options, "strategy", None)
+    if strategy is None:
         tf.config.threading.set_inter_op_parallelism_threads(1)
-    strategy = make_strategy(options.strategy)
+    strategy = make_strategy(strategy)
     keras.utils.set_random_seed(options.seed)
     if options.deterministic:
         tf.config.experimental.enable_op_determinism()
     return strategy
 
 
-def train(options):
-    """Train what the options say and write the weights."""
-    load_tensorflow()
-    strategy = prepare(options)
-    _check_writable(options.out)
-    with strategy.scope():
-        trainer = _trainer(options, directory_of(options), strategy)
-    train_ds = _source(options, options.hr, options.lr).dataset(
-        options.batch_size,
-        hr_crop_px=options.hr_crop_px,
-        seed=options.seed,
-        damage=options.damage,
+def check_writable(out):
+    """Raise `OSError` now rather than after days of training."""
+    if Path(out).suffix != ".h5":
+        raise ValueError(f"--out must end in .weights.h5, got {out}")
+    Path(out).parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=Path(out).parent):
+        pass
+
+
+def train(trainer, options, train_dataset, valid_dataset, finish=None):
+    """Train for the steps or hours of the options, and write the weights; see `write_weights`."""
+    from train.commands.options import steps_of
+
+    trainer.train(
+        train_dataset,
+        valid_dataset,
+        steps_of(options),
+        options.evaluate_every,
+        hours=options.hours,
     )
-    valid_ds = None
-    if options.valid_hr:
-        valid = _source(options, options.valid_hr, options.valid_lr)
-        valid_ds = valid.dataset(1, 1, False, damage=options.damage)
-    trainer.train(train_ds, valid_ds, options.steps, options.evaluate_every)
-    _write_weights(trainer, options)
+    write_weights(trainer, options, finish)
 
 
-def _write_weights(trainer, options):
-    """Write the best weights of a run, and what they were trained with."""
+def write_weights(trainer, options, finish=None):
+    """Write the best weights of a run, and what they were trained with.
+
+    Args:
+        trainer: The trainer, at the end of its run.
+        options: Of the command.
+        finish: Function of the network that changes it before it is written, or None.
+    """
     from model.weight_file import write_note
 
+    steps = trainer.step
     trainer.restore()
     if not trainer.is_chief:
         return
-    if getattr(options, "interpolate", 1) < 1:
-        from weights.load import load_model
-
-        esrgan_commands.interpolate(trainer.model, options, load_model)
-    trainer.model.save_weights(options.out, half=options.half)
-    write_note(options.out, {"training": _training_note(options)})
-    print(f"wrote {options.out}")
-
-
-def _training_note(options):
-    """What was asked for, without what does not change the weights."""
-    neutral = ("out", "checkpoint_dir", "caches_dir", "evaluate_every", "allow_changes", "strict")
-    given = {name: value for name, value in vars(options).items() if name not in neutral}
-    return {name: value for name, value in given.items() if value not in (None, False)}
+    if finish:
+        finish(trainer.model)
+    out = Path(options.out)
+    _check_room(out, trainer.model)
+    partial = out.with_name(f".{os.getpid()}.partial.h5")
+    try:
+        trainer.model.save_weights(partial, half=options.half)
+        write_note(partial, {"training": _training_note(options, steps, trainer.sessions())})
+        os.replace(partial, out)
+    finally:
+        partial.unlink(missing_ok=True)
+    print(f"wrote {out}")
 
 
-def _metrics(options):
+def _check_room(out, model):
+    """Raise `OSError` where a weight file has no room: HDF5 would end the process."""
+    needed = 4 * model.count_params() + 2000 * len(model.weights) + 2**16
+    if shutil.disk_usage(out.parent).free < needed:
+        raise OSError(errno.ENOSPC, f"{needed / 1e6:.1f} MB are needed", str(out))
+
+
+def _training_note(options, steps, sessions):
+    """What was asked for, without what does not change the weights, and changes under way."""
+    given = {name: value for name, value in vars(options).items() if name not in _NEUTRAL}
+    note = {name: value for name, value in given.items() if value not in (None, False)}
+    changes = [sentence for session in sessions for sentence in session.get("changes", [])]
+    return note | {"steps": steps} | ({"changes": changes} if changes else {})
+
+
+def metrics(options):
     """The metrics of validation: PSNR, SSIM, and LPIPS where a network for it is named."""
     import tensorflow as tf
 
@@ -98,14 +137,8 @@ def _metrics(options):
     return METRICS | {"lpips": distance}
 
 
-def _check_writable(out):
-    """Raise `OSError` now rather than after days of training."""
-    Path(out).parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryFile(dir=Path(out).parent):
-        pass
-
-
-def _faces(options, folders):
+def faces(options, folders):
+    """The faces in the pictures of one folder, as pairs."""
     from data import FFHQ
     from infer.detect import Mtcnn
 
@@ -115,20 +148,24 @@ def _faces(options, folders):
     return FFHQ(folders[0], "all", Mtcnn(), options.scale, **settings)
 
 
-def _source(options, hr, lr):
+def pairs(options, hr, lr=None):
+    """Pairs of the pictures in some folders, or of the faces in them."""
     from data import ImageFolder
 
     if getattr(options, "faces", False):
-        return _faces(options, hr)
+        return faces(options, hr)
     return ImageFolder(hr, lr, options.scale, caches_dir=options.caches_dir, strict=options.strict)
 
 
-def _trainer(options, directory, strategy):
-    from weights.load import load_model
-
-    if options.network in esrgan_commands.COMMANDS:
-        from weights.load import load_face_features
-
-        features = load_face_features(getattr(options, "face_features", None))
-        return esrgan_commands.make_trainer(options, load_model, features, strategy, directory)
-    return sr_commands.make_trainer(options, load_model, strategy, directory)
+def data_sets(options):
+    """Training and validation batches of a command for super-resolution."""
+    train_ds = pairs(options, options.hr, getattr(options, "lr", None)).dataset(
+        options.batch_size,
+        hr_crop_px=options.hr_crop_px,
+        seed=options.seed,
+        damage=options.damage,
+    )
+    if not options.valid_hr:
+        return train_ds, None
+    valid = pairs(options, options.valid_hr, getattr(options, "valid_lr", None))
+    return train_ds, valid.dataset(1, 1, False, damage=options.damage)

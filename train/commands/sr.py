@@ -1,26 +1,59 @@
-"""The commands ``python -m train edsr|wdsr-a|wdsr-b|srgan-generator|srgan``: options, trainers."""
+"""``python -m train edsr|wdsr-a|wdsr-b|srgan-generator|srgan``: options, trainers."""
 
+from train.commands import run as runs
 from train.commands.options import (
-    add_damage_option,
+    ONE_OR_MORE,
+    add,
+    add_hr_options,
+    add_length_options,
     add_rate_options,
     add_run_options,
     learning_rate,
+    number,
     trainer_options,
 )
 
+_EXAMPLE = "python -m train {} --hr photos --steps 5000 --out {}.weights.h5"
 COMMANDS = {
-    "edsr": "EDSR, pixel loss",
-    "wdsr-a": "WDSR-A, pixel loss",
-    "wdsr-b": "WDSR-B, pixel loss",
-    "srgan-generator": "SRResNet, pixel loss (pre-training for srgan)",
-    "srgan": "perceptual fine-tuning of a pre-trained network",
+    "edsr": ("Train EDSR with a pixel loss.", _EXAMPLE.format("edsr", "edsr")),
+    "wdsr-a": ("Train WDSR-A with a pixel loss.", _EXAMPLE.format("wdsr-a", "wdsr-a")),
+    "wdsr-b": (
+        "Train WDSR-B with a pixel loss: the best small network for its time.",
+        "python -m train wdsr-b --hr photos --valid-hr b100 --num-res-blocks 32 --hours 2 "
+        "--learning-rate 1e-3 --out wdsr.weights.h5",
+    ),
+    "srgan-generator": (
+        "Train SRResNet with a pixel loss, to be sharpened by srgan.",
+        _EXAMPLE.format("srgan-generator", "sr_resnet"),
+    ),
+    "srgan": (
+        "Sharpen a trained network with a content and an adversarial loss.",
+        "python -m train srgan --generator sr_resnet.weights.h5 --hr photos --steps 2000 "
+        "--out srgan.weights.h5",
+    ),
 }
 
 
 def add_options(command, name):
     """Add the options of one of `COMMANDS`."""
-    _add_data_options(command)
-    _add_length_options(command)
+    group = command.add_argument_group("data")
+    group.add_argument(
+        "--hr", nargs="+", required=True, metavar="DIR", help="folders of HR pictures to train on"
+    )
+    group.add_argument(
+        "--lr", nargs="+", metavar="DIR", help="their LR pictures (default: shrunk from --hr)"
+    )
+    group.add_argument(
+        "--valid-hr", nargs="+", metavar="DIR", help="folders of HR pictures to evaluate on"
+    )
+    group.add_argument(
+        "--valid-lr",
+        nargs="+",
+        metavar="DIR",
+        help="their LR pictures (default: shrunk from --valid-hr)",
+    )
+    add_hr_options(group)
+    add_length_options(command)
     add_rate_options(command, "trapezoid")
     add_run_options(command)
     if name == "srgan":
@@ -29,54 +62,58 @@ def add_options(command, name):
         _add_network_options(command, name)
 
 
-def _add_data_options(command):
-    group = command.add_argument_group("data")
-    group.add_argument("--hr", nargs="+", required=True, metavar="DIR", help="HR pictures")
-    group.add_argument("--lr", nargs="+", metavar="DIR", help="LR pictures (else made by bicubic)")
-    group.add_argument("--valid-hr", nargs="+", metavar="DIR", help="HR pictures to validate on")
-    group.add_argument("--valid-lr", nargs="+", metavar="DIR", help="their LR pictures")
-    group.add_argument("--scale", type=int, default=4, help="2, 3, 4 (default 4)")
-    group.add_argument("--hr-crop-px", type=int, default=96, help="side of HR crops (default 96)")
-    group.add_argument("--caches-dir", default=".caches", help="decoded pictures (default .caches)")
-    group.add_argument("--strict", action="store_true", help="stop at an unreadable picture")
-    add_damage_option(group)
-
-
-def _add_length_options(command):
-    group = command.add_argument_group("length")
-    group.add_argument("--steps", type=int, required=True, help="updates in all")
-    group.add_argument("--batch-size", type=int, default=16, help="pairs a step (default 16)")
-    group.add_argument(
-        "--start-from", metavar="FILE", help="weights a new run begins with; of any scale"
-    )
-
-
 def _add_network_options(command, name):
     group = command.add_argument_group("network")
-    group.add_argument("--num-filters", type=int, help="channels")
-    group.add_argument("--num-res-blocks", type=int, default=16, help="default 16")
+    filters = 32 if name.startswith("wdsr") else 64
+    add(group, "--num-filters", f"channels (default {filters})", type=ONE_OR_MORE, metavar="N")
+    add(group, "--num-res-blocks", "residual blocks", 16, type=ONE_OR_MORE, metavar="N")
     if name != "srgan-generator":
-        group.add_argument("--res-block-scaling", type=float, help="0.1 for wide networks")
+        add(
+            group,
+            "--res-block-scaling",
+            "factor on the output of each residual block, 0.1 for 256 channels (default: none)",
+            type=number,
+        )
+    group.add_argument(
+        "--start-from",
+        metavar="FILE",
+        help="weights that a new run begins with, of the same network at any scale",
+    )
 
 
 def _add_gan_options(command):
     group = command.add_argument_group("networks")
-    group.add_argument("--generator", required=True, metavar="FILE", help="pre-trained ×4 weights")
-    group.add_argument("--content", choices=["VGG54", "VGG22"], default="VGG54", help="features")
-    group.add_argument("--vgg-weights", metavar="FILE", help="VGG19's, where none can be fetched")
+    group.add_argument(
+        "--generator",
+        required=True,
+        metavar="NAME_OR_FILE",
+        help="trained ×4 network to begin with",
+    )
+    add(
+        group,
+        "--content",
+        "layer of VGG19 whose features are compared",
+        "VGG54",
+        choices=["VGG54", "VGG22"],
+    )
+    group.add_argument(
+        "--vgg-weights", metavar="FILE", help="weights of VGG19 (default: fetched from Keras)"
+    )
 
 
-def make_trainer(options, load_model, strategy, directory):
-    """Make the trainer of one of `COMMANDS`.
+def run(options):
+    """Train what the options say and write the weights."""
+    runs.check_writable(options.out)
+    strategy = runs.prepare(options)
+    with strategy.scope():
+        trainer = _trainer(options, runs.directory_of(options), strategy)
+    runs.train(trainer, options, *runs.data_sets(options))
 
-    Args:
-        options: Of the command.
-        load_model: Function of a name or file → network.
-        strategy: `tf.distribute.Strategy`.
-        directory: Folder of the run.
-    """
+
+def _trainer(options, directory, strategy):
     from model.srgan import discriminator
     from train import recipes
+    from weights.load import load_model
 
     rate, updates = learning_rate(options), trainer_options(options, strategy)
     if options.network == "srgan":
@@ -111,9 +148,11 @@ def _begin_from(path, model, report=print):
     scale = model.built_by.arguments.get("scale")
     if weight_file.read_note(path).get("arguments", {}).get("scale", scale) == scale:
         model.load_weights(path)
-    else:
-        left = weight_file.load_other_scale(model, path)
-        report(f"{path} is of another scale: {', '.join(left)} start anew")
+        return
+    left = weight_file.load_other_scale(model, path)
+    taken = [w for layer in model.layers if layer.name not in left for w in layer.weights]
+    model.loaded_digest = weight_file.digest(taken)
+    report(f"{path} is of another scale: {', '.join(left)} start anew")
 
 
 def _network(options):
@@ -122,7 +161,7 @@ def _network(options):
     from model.wdsr import wdsr_a, wdsr_b
 
     size = {"num_res_blocks": options.num_res_blocks}
-    if options.num_filters:
+    if options.num_filters is not None:
         size["num_filters"] = options.num_filters
     if options.network == "srgan-generator":
         return sr_resnet(**size)

@@ -1,37 +1,138 @@
 """``python -m train study|fusion-study``: the papers' studies."""
 
-from data.quiet_start import load_tensorflow
-from train.commands import esrgan as esrgan_commands
-from train.commands.options import _add_few
-from train.commands.run import _faces, _metrics, _source, prepare
+import functools
+from pathlib import Path
+
+from train.commands import run as runs
+from train.commands.esrgan import (
+    add_discriminator_options,
+    add_loss_options,
+    add_rrdb_options,
+    losses,
+    new_discriminator,
+    new_generator,
+)
+from train.commands.options import (
+    ONE_OR_MORE,
+    add,
+    add_caches_options,
+    add_hr_options,
+    add_seed_options,
+    number,
+)
+from train.commands.restoration import add_clean_options, add_few_options, add_lpips_option
+
+COMMANDS = {
+    "study": (
+        "Fine-tune a network with more and more pictures and steps; write tables and figures.",
+        "python -m train study --model restormer-small --clean photos --valid-clean b100 "
+        "--out study",
+    ),
+    "fusion-study": (
+        "Train general, face and mixed networks, and compare them with their fusion.",
+        "python -m train fusion-study --hr photos --valid-hr b100 --face-hr faces "
+        "--valid-faces faces_valid --lpips lpips-squeeze --out fusion",
+    ),
+}
 
 
-def _add_study(group):
-    _add_few(group)
-    group.add_argument("--out", required=True, metavar="DIR", help="tables, figures, cells")
-    group.add_argument("--tasks", nargs="+", metavar="TASK", help="default: one of each kind")
+def add_options(command, name):
+    """Add the options of one of `COMMANDS`."""
+    {"study": _add_study, "fusion-study": _add_fusion_study}[name](command)
+
+
+def _add_study(command):
+    group = command.add_argument_group("data")
+    add_clean_options(group, required=True)
+    add_caches_options(group)
+    group = command.add_argument_group("study")
+    add_few_options(group)
     group.add_argument(
-        "--sizes", nargs="+", metavar="TRAIN:VALID", help="default 10:2 20:4 40:8 80:16"
+        "--out", required=True, metavar="DIR", help="folder for tables, figures and results"
     )
-    group.add_argument("--sizes-steps", type=int, default=200, help="of each (default 200)")
-    group.add_argument("--steps", nargs="+", type=int, help="default 100 200 … 800")
-    group.add_argument("--steps-size", metavar="TRAIN:VALID", help="of each (default 40:8)")
+    group.add_argument(
+        "--tasks", nargs="+", metavar="KIND", help="kinds of damage (default: one of each sort)"
+    )
+    group.add_argument(
+        "--sizes",
+        nargs="+",
+        metavar="TRAIN:VALID",
+        help="numbers of pictures (default 10:2 20:4 40:8 80:16)",
+    )
+    add(group, "--sizes-steps", "updates with each number of pictures", 200, type=ONE_OR_MORE)
+    group.add_argument(
+        "--steps", nargs="+", type=ONE_OR_MORE, help="numbers of updates (default 100 200 … 800)"
+    )
+    group.add_argument(
+        "--steps-size",
+        metavar="TRAIN:VALID",
+        help="pictures with each number of updates (default 40:8)",
+    )
+    add_lpips_option(group)
+    add_seed_options(group)
 
 
-def run_study(options, datasets, load_model, metrics):
-    """Run the study."""
+def _add_fusion_study(command):
+    group = command.add_argument_group("data")
+    for name, meaning in {
+        "--hr": "folders of HR pictures to train on",
+        "--valid-hr": "folders of others, to score on",
+        "--valid-faces": "folder of pictures whose faces to score on",
+    }.items():
+        group.add_argument(name, nargs="+", required=True, metavar="DIR", help=meaning)
+    group.add_argument(
+        "--face-hr", required=True, metavar="DIR", help="folder of pictures whose faces to train on"
+    )
+    add_hr_options(group)
+    group = command.add_argument_group("networks")
+    add_rrdb_options(group)
+    add_discriminator_options(group)
+    group.add_argument(
+        "--generator",
+        metavar="NAME_OR_FILE",
+        help="network that all begin with (default: a new RRDBNet)",
+    )
+    add_loss_options(command.add_argument_group("losses"))
+    group = command.add_argument_group("study")
+    add(group, "--psnr-steps", "updates of the first stage", 10_000, type=ONE_OR_MORE)
+    add(group, "--gan-steps", "updates of the second stage", 10_000, type=ONE_OR_MORE)
+    group.add_argument(
+        "--learning-rates",
+        type=number,
+        nargs=2,
+        metavar=("FIRST", "SECOND"),
+        help="constant rates of the two stages (default: the paper's schedules)",
+    )
+    group.add_argument(
+        "--out", required=True, metavar="DIR", help="folder for weights, table and figure"
+    )
+    add_seed_options(group)
+
+
+def run(options):
+    """Run one of `COMMANDS`."""
+    runs.prepare(options)
+    {"study": _study, "fusion-study": _fusion_study}[options.network](options)
+
+
+def _study(options):
+    from data.restoration import RestorationData
     from train.studies import fine_tuning as study
+    from weights.load import load_model
 
+    data = RestorationData(
+        options.clean, options.valid_clean, caches_dir=options.caches_dir, seed=options.seed
+    )
     study.Study(
-        load_model,
-        datasets,
+        functools.partial(load_model, options.model),
+        functools.partial(data.few, crop_px=options.crop_px, batch_size=options.batch_size),
         options.out,
         tasks=options.tasks or study.TASKS,
         sizes=[_size(word) for word in options.sizes] if options.sizes else study.SIZES,
         sizes_steps=options.sizes_steps,
         steps=options.steps or study.STEPS,
         steps_size=_size(options.steps_size) if options.steps_size else study.STEPS_SIZE,
-        metrics=metrics,
+        metrics=runs.metrics(options),
     ).run()
 
 
@@ -42,17 +143,39 @@ def _size(word):
     return int(train_size), int(valid_size)
 
 
-def study_fusion(options):
-    """Run the fusion study: networks, table and figure."""
-    load_tensorflow()
-    prepare(options)
-    from data.faces import mixed
+def _fusion_study(options):
+    import keras
+
     from infer.faces import fuse
+    from model.metrics import face_similarity_of
+    from train.studies.fusion import FusionStudy, Recipe
     from weights.load import load_face_features, load_model
+
+    def new_networks():
+        keras.utils.set_random_seed(options.seed)
+        begin = load_model(options.generator) if options.generator else new_generator(options)
+        return begin, new_discriminator(options)
+
+    recipe = Recipe(
+        new_networks,
+        *losses(options),
+        options.psnr_steps,
+        options.gan_steps,
+        tuple(options.learning_rates or (None, None)),
+    )
+    metrics, features = runs.metrics(options), load_face_features(options.face_features)
+    if features:
+        metrics = metrics | {"face_similarity": face_similarity_of(features)}
+    FusionStudy(recipe, *_fusion_data(options), fuse, metrics, Path(options.out)).run()
+
+
+def _fusion_data(options):
+    """Training and test sets by name."""
+    from data.faces import mixed
 
     damage = {"damage": options.damage}
     crops = {"hr_crop_px": options.hr_crop_px, "seed": options.seed} | damage
-    general, faces = _source(options, options.hr, None), _faces(options, [options.face_hr])
+    general, faces = runs.pairs(options, options.hr), runs.faces(options, [options.face_hr])
     half = options.batch_size // 2
     train_sets = {
         "general": general.dataset(options.batch_size, **crops),
@@ -60,14 +183,7 @@ def study_fusion(options):
         "both": mixed(general.dataset(half, **crops), faces.dataset(half, **crops)),
     }
     test_sets = {
-        "general": _source(options, options.valid_hr, None).dataset(1, 1, False, **damage),
-        "faces": _source(options, options.valid_faces, None).dataset(1, 1, False, **damage),
+        "general": runs.pairs(options, options.valid_hr).dataset(1, 1, False, **damage),
+        "faces": runs.faces(options, options.valid_faces).dataset(1, 1, False, **damage),
     }
-    esrgan_commands.run_study(
-        options,
-        (train_sets, test_sets),
-        fuse,
-        _metrics(options),
-        load_model,
-        load_face_features(options.face_features),
-    )
+    return train_sets, test_sets
