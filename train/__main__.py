@@ -6,6 +6,7 @@ import signal
 import sys
 
 from train.commands import campaign, esrgan, report, restoration, shelf, sr, studies
+from whole_pictures import check_rooms, open_streams
 
 _FILES = (sr, esrgan, restoration, studies, report, shelf, campaign)
 
@@ -40,11 +41,13 @@ def parser():
 
 def main(arguments=None):
     """Run the command line; returns the exit status: 0, 1 (failed), 2 (the user's mistake)."""
-    options = parser().parse_args(arguments)
+    open_streams()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
+        check_rooms()
+        options = parser().parse_args(arguments)
         return options.run(options) or 0
-    except (ValueError, FileNotFoundError) as error:
+    except (ValueError, FileNotFoundError, ImportError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except (OSError, FloatingPointError) as error:

@@ -17,7 +17,8 @@ _IMAGENET_DEVIATION = 58.0
 """Of pixels, in grey levels (0.225 of 255). ESRGAN's VGG takes pictures divided by it; ours does
 not, and its features are larger by as much."""
 
-_LEAST_PROBABILITY = 1e-37  # of float32: a slope is left down to logits of -85
+_LEAST_PROBABILITY = 1e-7  # of a loss's value, as in Keras
+_LEAST_SLOPED = 1e-37  # of its slope: down to logits of -85
 
 GRID_PX = 8  # of SqueezeNet's and VGG's third stage; a picture for LPIPS loses as much
 
@@ -95,7 +96,7 @@ def logit_discriminator_loss(hr_logits, sr_logits):
 
 
 def generator_loss(sr_probability):
-    """`logit_generator_loss` of a probability.
+    """`logit_generator_loss` of a probability, bounded by 16.1.
 
     A probability above 1 - 6e-8 is 1 in float32: where there are logits, use these.
     """
@@ -108,7 +109,10 @@ def discriminator_loss(hr_probability, sr_probability):
 
 
 def _mean_log(probability):
-    return tf.reduce_mean(tf.math.log(tf.maximum(probability, _LEAST_PROBABILITY)))
+    """Mean logarithm, bounded below; its slope is that of the logarithm there too."""
+    free = tf.math.log(tf.maximum(probability, _LEAST_SLOPED))
+    bounded = tf.math.log(tf.maximum(probability, _LEAST_PROBABILITY))
+    return tf.reduce_mean(free + tf.stop_gradient(bounded - free))
 
 
 def relativistic_generator_loss(hr_logits, sr_logits):

@@ -46,6 +46,29 @@ def test_srgan_losses(values, tensors, case, tolerance):
     assert against == pytest.approx(expected["discriminator_total"], rel=tolerance)
 
 
+@pytest.mark.parametrize("logit", [-30.0, -17.0, 0.0, 17.0, 30.0])
+def test_srgan_losses_of_logits_have_a_slope_however_sure_the_discriminator_is(logit):
+    z = tf.Variable([[logit]])
+    with tf.GradientTape(persistent=True) as tape:
+        generator = losses.logit_generator_loss(z)
+        as_real = losses.logit_discriminator_loss(z, tf.fill((1, 1), -99.0))
+        as_generated = losses.logit_discriminator_loss(tf.fill((1, 1), 99.0), z)
+    sigmoid = 1 / (1 + np.exp(-logit))
+    assert float(generator) == pytest.approx(np.log1p(np.exp(-logit)), rel=1e-5)
+    for loss, slope in ((generator, sigmoid - 1), (as_real, sigmoid - 1), (as_generated, sigmoid)):
+        assert float(tape.gradient(loss, z)[0, 0]) == pytest.approx(slope, rel=1e-5, abs=1e-12)
+
+
+@pytest.mark.parametrize("logit", [-30.0, -17.0, -5.0])
+def test_srgan_losses_of_small_probabilities_have_the_slope_of_logits(logit):
+    z = tf.Variable([[logit]])
+    with tf.GradientTape(persistent=True) as tape:
+        generator = losses.generator_loss(tf.sigmoid(z))
+        against = losses.discriminator_loss(tf.sigmoid(z), tf.zeros([1, 1]))
+    for loss in (generator, against):
+        assert float(tape.gradient(loss, z)[0, 0]) == pytest.approx(-1, abs=0.01)
+
+
 def test_vgg_content_loss_of_equal_pictures_is_zero_and_has_a_gradient():
     from model.vgg import vgg_22, vgg_54
 

@@ -235,6 +235,26 @@ def test_another_content_network_is_refused(tmp_path):
         started(3)
 
 
+def sure(bias):
+    """A discriminator that is sure of one answer, before a sigmoid."""
+    pictures = keras.Input((96, 96, 3))
+    x = keras.layers.GlobalAveragePooling2D()(keras.layers.Rescaling(1 / 255)(pictures))
+    model = keras.Model(pictures, keras.layers.Dense(1, activation="sigmoid")(x))
+    model.layers[-1].bias.assign([bias])
+    return model
+
+
+@pytest.mark.parametrize("bias", [-40.0, 40.0])
+def test_srgan_learns_from_a_discriminator_that_is_sure_and_wrong(bias, tmp_path):
+    networks = network(4), sure(bias)
+    trainer = SrganTrainer(*networks, l2_loss, 1e-3, tmp_path, report=str)
+    lr, hr = tf.fill((1, 24, 24, 3), 9.0), tf.fill((1, 96, 96, 3), 9.0)
+    with tf.GradientTape() as tape:
+        against = trainer.losses(lr, hr)[1]
+    slope = tape.gradient(against, networks[1].layers[-1].bias.value)
+    assert float(slope[0]) == pytest.approx(np.sign(bias), rel=1e-3)
+
+
 def test_other_start_weights_are_refused_and_new_ones_are_not(tmp_path):
     for name in "ab":
         network().save_weights(tmp_path / f"{name}.weights.h5")
