@@ -28,7 +28,8 @@ class SRModel(keras.Model):
     """A functional Keras network that reads and writes this library's weight files.
 
     Takes and gives float32 NHWC RGB pictures in 0..255. `built_by` is set by `builder`,
-    `loaded_digest` when weights are read from a file: a run notes what it begins with.
+    `loaded_digest` is text as soon as weights were read from a file: ``""``, or the digest that a
+    run noted of them.
     """
 
     built_by = None
@@ -73,7 +74,7 @@ class SRModel(keras.Model):
                 unexpected or of another shape.
         """
         weight_file.load(self, filepath)
-        self.loaded_digest = weight_file.digest(self)
+        self.loaded_digest = ""
 
     @functools.cached_property
     def traced(self):

@@ -39,7 +39,7 @@ def read_metrics(directory):
 def _parsed(file, number, text):
     try:
         line = json.loads(text)
-        line["step"] + 0
+        int(line["step"])
     except (ValueError, TypeError, KeyError) as error:
         raise ValueError(
             f"{file} is damaged in line {number} ({error}): remove that line; checkpoints and "

@@ -35,6 +35,8 @@ def describe_network(network):
     """
     built_by = getattr(network, "built_by", None)
     facts = {"builder": built_by.name, **built_by.arguments} if built_by else {}
+    if getattr(network, "loaded_digest", None) == "":
+        network.loaded_digest = digest(network)  # before it is trained
     loaded = getattr(network, "loaded_digest", None)
     return facts | {"parameters": network.count_params(), "begins_with": loaded}
 

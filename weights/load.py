@@ -44,7 +44,9 @@ def load_model(name_or_path, arguments=None, *, allow_nan=False, report=print):
             here.
     """
     file = read(find(name_or_path), _bundled())
-    return convert.load_files([file], arguments, allow_nan=allow_nan, report=report)
+    model = convert.load_files([file], arguments, allow_nan=allow_nan, report=report)
+    model.loaded_digest = ""
+    return model
 
 
 def _bundled():

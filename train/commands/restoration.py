@@ -321,7 +321,7 @@ def _network(options):
 def _begin_from(path, model, report=print):
     """Load weights; those of a network with masks also into one without."""
     from model.restoration import has_mask, without_masks
-    from model.weight_file import digest, read_note
+    from model.weight_file import read_note
     from weights.load import load_model
 
     if has_mask(model) or not read_note(path).get("arguments", {}).get("mask_aware"):
@@ -334,7 +334,7 @@ def _begin_from(path, model, report=print):
         differing = [f"{n} {there[n]}, not {here[n]}" for n in here if there.get(n) != here[n]]
         raise ValueError(f"{path} is of a network with {'; '.join(differing)}")
     model.set_weights(plain.get_weights())
-    model.loaded_digest = digest(model)
+    model.loaded_digest = ""
     if masked.built_by.arguments["mask_embedding"]:
         report(f"{path}: mask_embed is left out, as the new network takes no masks")
 
