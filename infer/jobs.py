@@ -177,11 +177,7 @@ def jobs_for(sources, out, *, suffix="", ending=None, overwrite=False):
     check_name(target)
     _check_folder(target, sources.many)
     if sources.many or target.is_dir() or str(out).endswith(("/", os.sep)):
-        jobs = [
-            Job(file, target / place.parent / (file.stem + suffix + (ending or _same(file))))
-            for file, place in sources.files.items()
-        ]
-        folder = target
+        jobs, folder = _in_folder(sources.files, target, suffix, ending), target
     elif suffix or ending:
         raise ValueError(f"a suffix and a format are for folders; {out} has its own name")
     else:
@@ -198,6 +194,19 @@ def _check_folder(target, many):
         raise ValueError(f"several pictures need a folder to go to, got {target}")
     if not many and target.is_dir() and has_picture_name:
         raise ValueError(f"{target} is a folder; name a file in it")
+
+
+def _in_folder(files, target, suffix, ending):
+    """Jobs by name; ``a.gif`` beside ``a.png`` becomes ``a.gif.png``, for neither is to be lost."""
+    names = {
+        file: target / place.parent / (file.stem + suffix + (ending or _same(file)))
+        for file, place in files.items()
+    }
+    wanted = collections.Counter(names.values())
+    for file, name in names.items():
+        if wanted[name] > 1 and not ending and _same(file) != file.suffix:
+            names[file] = name.with_name(file.name + suffix + name.suffix)
+    return [Job(file, name) for file, name in names.items()]
 
 
 def _same(file):

@@ -105,24 +105,31 @@ def test_what_is_no_picture_is_passed_over_and_named(weights, folder, tmp_path, 
     assert "texts: passed over what is no picture (1 .txt)" in capsys.readouterr().err
 
 
+def test_pictures_of_one_name_in_several_formats_are_all_made(weights, folder, tmp_path):
+    for ending in ("gif", "ppm", "jpg"):
+        Image.open(folder / "a.png").convert("RGB").save(folder / f"a.{ending}")
+    assert upscale(weights, folder, "-o", tmp_path / "out", "--suffix=-x2") == 0
+    expected = ["a-x2.jpg", "a-x2.png", "a.gif-x2.png", "a.ppm-x2.png", "b-x2.png", "c-x2.png"]
+    assert names(tmp_path / "out") == expected
+
+
 def test_strange_files_fail_alone_and_again(weights, folder, golden, tmp_path, capsys):
     """Files whose decoders raise everything there is, beside sound ones; see their README."""
     for file in (golden / "cases" / "pictures").iterdir():
         if not file.name.startswith(("kills_run-1", "pic-16bit", "pic-webp")):  # slow ones
             shutil.copy(file, folder)
-    said = []
+    failed = []
     for outcome in (" done, 0 skipped", "0 done, "):
         assert upscale(weights, folder, "-o", tmp_path / "out") == 1
         captured = capsys.readouterr()
         assert outcome in captured.out
-        said.append([line for line in captured.err.splitlines() if line.startswith("error: ")])
-        assert all(str(folder) in line for line in said[-1])
-    assert said[0] == said[1] and len(said[0]) >= 8
+        lines = [line for line in captured.err.splitlines() if line.startswith("error: ")]
+        failed.append({line.removeprefix(f"error: {folder}/").split(" ")[0] for line in lines})
+    assert failed[0] == failed[1] and len(failed[0]) >= 8
     made = {Path(name).stem for name in names(tmp_path / "out")}
     assert made >= {"a", "b", "c", "ignored_in_folders", "refused-exif_bad_block"}
-    broken = {line.removeprefix(f"error: {folder}/").split(" ")[0] for line in said[0]}
-    taken = {f.stem for f in folder.iterdir() if f.name not in broken and f.suffix != ".dng"}
-    assert made == taken
+    sound = {f.stem for f in folder.iterdir() if f.name not in failed[0] and f.suffix != ".dng"}
+    assert made == sound
 
 
 def test_recursive_keeps_the_tree_and_leaves_results_out(weights, folder, capsys):
