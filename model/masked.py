@@ -141,39 +141,69 @@ class FillDamaged(keras.layers.Layer):
     """Replace damaged pixels by means of real ones near them, from the edge of a hole inwards.
 
     Takes pictures (B, H, W, C) and a mask. In each step every damaged pixel that touches known ones
-    becomes their mean over its 3×3 window. What lies deeper in a hole than `steps` pixels becomes
-    the mean of all real pixels, or 0 where there are none.
+    becomes their mean over its 3×3 window. What lies deeper in a hole than `steps` pixels is filled
+    in the same way in a picture of which each pixel is the mean of `steps` × `steps` known ones,
+    which is then enlarged; and so on for `levels` such pictures. What lies deeper still becomes the
+    mean of the last one, or 0 where nothing is real.
 
     Scratches of 2 to 6 px on Kodak24 rise by that alone from 15.5 to 34.4 dB, so a network that
     adds its answer to a filled picture has little left to learn.
 
     Args:
-        steps: How far to go; each costs one 3×3 convolution of the picture.
+        steps: How far to go in a picture; each costs one 3×3 convolution of it.
+        levels: Number of smaller pictures; each is `steps` times smaller than the one before.
     """
 
-    def __init__(self, steps=8, **kwargs):
+    def __init__(self, steps=8, levels=2, **kwargs):
         super().__init__(**kwargs)
-        self.steps = steps
+        self.steps, self.levels = steps, levels
 
     def call(self, pictures, valid):
-        box = ops.ones((3, 3, 1, 1), pictures.dtype)
-        boxes = ops.ones((3, 3, pictures.shape[-1], 1), pictures.dtype)
-        filled = pictures * valid
-        count = ops.maximum(ops.sum(valid, axis=(1, 2), keepdims=True), 1)
-        mean = ops.sum(filled, axis=(1, 2), keepdims=True) / count
-        known = valid
+        return self._filled(pictures, valid, self.levels)
+
+    def _filled(self, pictures, valid, levels):
+        filled, known = self._inwards(pictures * valid, valid)
+        if levels:
+            small = self._filled(*self._reduced(filled * known, known), levels - 1)
+            deep = self._enlarged(small, filled)
+        else:
+            count = ops.maximum(ops.sum(valid, axis=(1, 2), keepdims=True), 1)
+            deep = ops.sum(pictures * valid, axis=(1, 2), keepdims=True) / count
+        return ops.where(known > 0, filled, deep)
+
+    def _inwards(self, filled, known):
+        """Go `steps` pixels into each hole; what is filled and what is known then."""
+        box = ops.ones((3, 3, 1, 1), filled.dtype)
+        boxes = ops.ones((3, 3, filled.shape[-1], 1), filled.dtype)
         for _ in range(self.steps):
             near = ops.conv(known, box, padding="same")
             sums = ops.depthwise_conv(filled, boxes, padding="same")
             filled = ops.where(known > 0, filled, sums / ops.maximum(near, 1))
-            known = ops.cast(near > 0, valid.dtype)
-        return ops.where(known > 0, filled, mean)
+            known = ops.cast(near > 0, known.dtype)
+        return filled, known
+
+    def _reduced(self, filled, known):
+        """Means of the known pixels of each block, and where there are any."""
+        sums, share = (
+            ops.average_pool(planes, self.steps, self.steps, "same") for planes in (filled, known)
+        )
+        return sums / ops.maximum(share, 1e-3), ops.cast(share > 0, known.dtype)
+
+    def _enlarged(self, small, like):
+        """Repeat pixels and smooth their borders; `ops.image.resize` refuses unknown sizes."""
+        height, width = ops.shape(like)[1:3]
+        side = self.steps // 2 * 2 + 1
+        large = ops.repeat(small, self.steps, axis=1)[:, :height]
+        large = ops.repeat(large, self.steps, axis=2)[:, :, :width]
+        for window in ((side, 1), (1, side)):
+            large = ops.average_pool(large, window, 1, "same")
+        return large
 
     def compute_output_shape(self, pictures_shape, *_):
         return pictures_shape
 
     def get_config(self):
-        return super().get_config() | {"steps": self.steps}
+        return super().get_config() | {"steps": self.steps, "levels": self.levels}
 
 
 @keras.saving.register_keras_serializable("sr")

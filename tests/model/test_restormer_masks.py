@@ -102,12 +102,31 @@ def test_filling_goes_inwards_and_then_takes_the_mean(traced):
     valid = np.ones((3, 13, 17, 1), np.float32)
     valid[0, 2:11, 5:14] = valid[1] = 0  # 9 px wide: two steps do not reach its middle
     valid[2, random.random((13, 17)) < 0.4] = 0
-    layer = FillDamaged(steps=2)
+    layer = FillDamaged(steps=2, levels=0)
     call = tf.function(layer) if traced else layer
     result = call(pictures, valid).numpy()
     np.testing.assert_allclose(result, filled(pictures, valid, 2), atol=1e-6)
     np.testing.assert_array_equal(result[valid[..., 0] > 0], pictures[valid[..., 0] > 0])
     assert (result[1] == 0).all()
+
+
+@pytest.mark.parametrize("traced", [False, True])
+def test_deep_holes_are_filled_from_coarse_to_fine(traced):
+    """A slope goes on through a hole of 80 px, where the mean would be off by half of it."""
+    slopes = np.meshgrid(np.linspace(0, 1, 160), np.linspace(0, 1, 176))
+    pictures = np.stack(slopes, axis=2)[None].astype(np.float32)
+    valid = np.ones((1, 176, 160, 1), np.float32)
+    valid[:, 40:120, 40:120] = 0
+    layers = FillDamaged(levels=0), FillDamaged()
+    coarse, fine = ((tf.function(layer) if traced else layer)(pictures, valid) for layer in layers)
+    errors = [np.abs(result - pictures)[valid[..., 0] == 0].mean() for result in (coarse, fine)]
+    assert errors[1] < 0.65 * errors[0]
+    shallow = np.ones_like(valid)
+    shallow[:, 50:66, 30:150] = 0  # nothing lies deeper than eight pixels
+    results = [layer(pictures, shallow) for layer in layers]
+    np.testing.assert_array_equal(*results)
+    config = FillDamaged(levels=1).get_config()
+    assert FillDamaged.from_config(config).levels == 1
 
 
 def test_an_untrained_answer_is_near_the_filled_picture():
