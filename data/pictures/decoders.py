@@ -47,27 +47,30 @@ def _described(error):
     return text if isinstance(error, (ValueError, OSError)) and text else f"{kind}: {text}"
 
 
-_limit_lock, _limit_users, _limit_saved = threading.Lock(), 0, None
+_limit_lock, _limits, _pillows_own = threading.Lock(), [], []
 
 
 @contextlib.contextmanager
-def pillow_unlimited():
-    """Lift Pillow's own size limit, a global, while any thread is inside: sizes are checked here.
+def pillow_limit(pixels):
+    """Put a size limit in place of Pillow's own, a global: the largest of all threads inside.
 
-    Pillow compares sizes while it opens, while it seeks and while it loads.
+    Pillow compares sizes while it opens, while it seeks and while it loads, and so those of
+    pictures within pictures, which nobody else sees.
+
+    Args:
+        pixels: The limit; infinite for none.
     """
-    global _limit_users, _limit_saved
     with _limit_lock:
-        if not _limit_users:
-            _limit_saved, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
-        _limit_users += 1
+        if not _limits:
+            _pillows_own.append(Image.MAX_IMAGE_PIXELS)
+        _limits.append(pixels)
+        Image.MAX_IMAGE_PIXELS = max(_limits)
     try:
         yield
     finally:
         with _limit_lock:
-            _limit_users -= 1
-            if not _limit_users:
-                Image.MAX_IMAGE_PIXELS = _limit_saved
+            _limits.remove(pixels)
+            Image.MAX_IMAGE_PIXELS = max(_limits) if _limits else _pillows_own.pop()
 
 
 _thread = threading.local()

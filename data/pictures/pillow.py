@@ -6,14 +6,14 @@ program.
 
 import contextlib
 import io
-import re
+import math
 from dataclasses import dataclass, field
 
 import imagecodecs
 import numpy as np
 from PIL import Image, ImageCms
 
-from data.pictures.decoders import PictureError, decoding, pillow_unlimited
+from data.pictures.decoders import PictureError, decoding, pillow_limit
 from data.pictures.tiff import from_unit_range
 
 _KINDS = (
@@ -24,7 +24,8 @@ _STRIP_PIXELS = 1 << 22
 _WIDEST_PX = 500_000  # Pillow takes time with the square of a row's bytes
 _WEBP_PX = 16383  # longest side of a WebP; only an animation's canvas can claim more
 _ANIMATED_MEGAPIXELS = 64  # an animation takes 17 bytes a pixel of its canvas
-_DEEP_NETPBM = re.compile(rb"P6(?:\s|#[^\n]*\n)+\d+(?:\s|#[^\n]*\n)+\d+(?:\s|#[^\n]*\n)+\d{4,5}\s")
+_SLOW_MEGAPIXELS = 4
+_HEADER_BYTES = 4000  # of AVIF and JPEG 2000, in which the depth is looked for
 
 
 @dataclass
@@ -45,11 +46,12 @@ class Decoded:
 
 
 @contextlib.contextmanager
-def opened(file):
+def opened(file, max_megapixels=math.inf):
     """Open a picture in Pillow, without decoding it.
 
     Args:
         file: The open file.
+        max_megapixels: The limit while it is open.
 
     Raises:
         PictureError: It is none.
@@ -64,7 +66,7 @@ def opened(file):
             )
     with contextlib.ExitStack() as stack:
         with decoding("Pillow"):
-            stack.enter_context(pillow_unlimited())
+            stack.enter_context(pillow_limit(max_megapixels * 1e6))
             file.seek(0)
             image = stack.enter_context(Image.open(file, formats=_KINDS))
         if image.width > _WIDEST_PX:
@@ -78,13 +80,14 @@ def metadata(image):
     return (x if isinstance(x, bytes) else b"" for x in (block, xmp))
 
 
-def decode(image, data, page=0):
+def decode(image, data, page=0, size=None):
     """Decode an open picture.
 
     Args:
         image: From `opened`.
         data: The file.
         page: Of a TIFF.
+        size: (width, height) that were compared with the limit; by default those of `image`.
 
     Raises:
         PictureError: It is damaged.
@@ -92,14 +95,40 @@ def decode(image, data, page=0):
     icc = image.info.get("icc_profile")
     found = Decoded(np.empty(0), *metadata(image), icc=icc if isinstance(icc, bytes) else b"")
     with decoding("Pillow"):
+        size = size or (image.width, image.height)
         if page:
             image.seek(page)
+        _check_speed(image)
         found.pixels = _still_webp(image, data) if _is_still_webp(image) else _pixels(image, found)
-    if _DEEP_NETPBM.match(data):
+    if found.pixels.shape[1::-1] != size:
+        raise PictureError(f"is damaged: its size is {size} and {found.pixels.shape[1::-1]}")
+    if found.pixels.dtype == np.uint8 and _is_deep(image.format, data):
         found.notes.append("has more than 8 bits a sample, of which 8 are used")
     if image.format != "TIFF":
         found.notes += _frames(image)
     return found
+
+
+def _check_speed(image):
+    """Some of Pillow's decoders are written in Python: a second a megapixel, or two."""
+    if image.width * image.height > _SLOW_MEGAPIXELS * 1e6 and any(
+        tile[0] in Image.DECODERS for tile in image.tile
+    ):
+        raise PictureError(
+            f"has more than {_SLOW_MEGAPIXELS} megapixels, too many for Pillow's slow decoder of "
+            f"this kind of {image.format}; save it as PNG or TIFF"
+        )
+
+
+def _is_deep(kind, data):
+    """Tell from the header whether samples have more bits than the 8 that Pillow gives."""
+    if kind == "AVIF":
+        at = data.find(b"av1C", 0, _HEADER_BYTES)
+        return at >= 0 and bool(data[at + 6] & 0x40)  # high_bitdepth
+    if kind == "JPEG2000":
+        at = data.find(b"\xff\x51", 0, _HEADER_BYTES)  # SIZ
+        return at >= 0 and data[at + 40] & 0x7F > 7
+    return kind == "SGI" and data[3] == 2
 
 
 def _frames(image):

@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 from PIL import ImageCms
 
-from data.pictures import exif, pillow, png, tiff
+from data.pictures import exif, netpbm, pillow, png, tiff
 from data.pictures.decoders import PictureError
 
 MAX_MEGAPIXELS = 256
@@ -132,6 +132,8 @@ def picture_size(path):
         elif kind == "TIFF":
             with tiff.opened(file) as page:
                 height, width, orientation = page.height, page.width, page.orientation
+        elif header := netpbm.header(_start(file)):
+            height, width, orientation = *header[:2], 1
         else:
             with pillow.opened(file) as image:
                 width, height = image.size
@@ -170,6 +172,11 @@ def _kind(file):
     return "PNG" if png.is_png(start) else "TIFF" if tiff.is_tiff(start) else ""
 
 
+def _start(file):
+    file.seek(0)
+    return file.read(1000)
+
+
 def _decoded(data, max_megapixels):
     """The `Picture` as stored, and its orientation."""
     file = io.BytesIO(data)
@@ -178,7 +185,11 @@ def _decoded(data, max_megapixels):
         return _from_png(file, max_megapixels)
     if kind == "TIFF":
         return _from_tiff(file, data, max_megapixels)
-    with pillow.opened(file) as image:
+    if header := netpbm.header(data):
+        height, width, channels, *_ = header
+        _check_size(width, height, channels, max_megapixels)
+        return Picture(netpbm.decode(data, *header)), 1
+    with pillow.opened(file, max_megapixels) as image:
         _check_size(*image.size, 1, max_megapixels)
         found = pillow.decode(image, data)
     block, orientation, notes = exif.kept(found.exif, xmp=found.xmp)
@@ -217,11 +228,11 @@ def _from_tiff(file, data, max_megapixels):
         notes += ["has a mask as another page, which is left out"] * page.has_mask
         if page.simple:
             return Picture(page.decode(notes), block, page.icc, notes=notes), page.orientation
-        number, orientation = page.number, page.orientation
+        number, orientation, size = page.number, page.orientation, (page.width, page.height)
     if number is None:
         raise PictureError("is a TIFF whose picture lies below a thumbnail, in unusual colours")
-    with pillow.opened(file) as image:
-        found = pillow.decode(image, data, number)
+    with pillow.opened(file, max_megapixels) as image:
+        found = pillow.decode(image, data, number, size)
     picture = Picture(found.pixels, block, found.icc, notes=notes + found.notes)
     return picture, orientation
 
