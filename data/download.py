@@ -1,6 +1,6 @@
 """Fetch one file over HTTP by pooch, which compares its checksum; a broken download is continued.
 
-`weights/download.py` does the same for weight files, some of which have no known checksum.
+`weights/download.py` fetches weight files, whose checksums may be unknown or known in part only.
 """
 
 import functools

@@ -10,6 +10,8 @@ import tarfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from filelock import FileLock
+
 from weights import convert
 from weights.download import fetch
 
@@ -188,9 +190,16 @@ def get(name, *, allow_nan=False, report=print):
     if name not in CATALOGUE:
         raise ValueError(f"no outside weights named {name!r}; there are {', '.join(CATALOGUE)}")
     target = cached(name)
-    if target.exists():
-        report(f"{target} is there already")
-        return target
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(cache_dir() / f"{name}.lock"):  # of two at once the second waits for the first
+        if target.exists():
+            report(f"{target} is there already")
+        else:
+            _get(name, target, allow_nan, report)
+    return target
+
+
+def _get(name, target, allow_nan, report):
     outside = CATALOGUE[name]
     folder = cache_dir() / f"{name}.download"
     origin = {"url": [source.url for source in outside.sources], "licence": outside.licence}
@@ -201,14 +210,22 @@ def get(name, *, allow_nan=False, report=print):
         shutil.rmtree(folder)
         raise
     record = cache_dir() / _RECORD
-    record.write_text(json.dumps(_recorded() | digests, indent=1) + "\n")
+    partial = record.with_suffix(".partial")
+    partial.write_text(json.dumps(_recorded() | digests, indent=1) + "\n")
+    os.replace(partial, record)
     shutil.rmtree(folder)
-    return target
 
 
 def _recorded():
     record = cache_dir() / _RECORD
-    return json.loads(record.read_text()) if record.exists() else {}
+    if not record.exists():
+        return {}
+    try:
+        return json.loads(record.read_text())
+    except ValueError as error:
+        raise OSError(
+            f"{record}, the checksums of earlier downloads, is damaged ({error}): remove it"
+        ) from error
 
 
 def _fetched(sources, folder, report):

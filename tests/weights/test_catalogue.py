@@ -5,9 +5,11 @@ import io
 import json
 import re
 import tarfile
+import threading
 
 import numpy as np
 import pytest
+from filelock import FileLock
 
 from infer.__main__ import main
 from model import weight_file
@@ -105,7 +107,8 @@ def test_get_fetches_converts_and_keeps(server, monkeypatch, tmp_path, published
     assert note["licence"] == "Apache-2.0"
     assert note["source_sha256"] == [sha256]
     folder = tmp_path / "keras" / "models" / "whole-pictures"
-    assert sorted(f.name for f in folder.iterdir()) == ["sha256.json", "test-x4.weights.h5"]
+    kept = sorted(f.name for f in folder.iterdir() if f.suffix != ".lock")
+    assert kept == ["sha256.json", "test-x4.weights.h5"]
     assert json.loads((folder / "sha256.json").read_text()) == {note["url"][0]: sha256}
     assert main(["weights", "get", name]) == 0
     assert "is there already" in capfd.readouterr().out
@@ -121,6 +124,31 @@ def test_a_recorded_checksum_finds_a_changed_file(server, monkeypatch, published
         get(name)
     server.files["/net.pth"] = published
     assert get(name).exists()
+
+
+def test_of_two_at_once_the_second_waits_and_finds_the_file(server, monkeypatch, published):
+    """A lock of another thread stands for one of another process."""
+    server.files["/net.pth"] = published
+    name, said = offer(server, monkeypatch, ("/net.pth",)), []
+    cached(name).parent.mkdir(parents=True)
+    with FileLock(cached(name).parent / f"{name}.lock"):
+        second = threading.Thread(target=get, args=(name,), kwargs={"report": said.append})
+        second.start()
+        second.join(0.3)
+        assert second.is_alive() and not server.requests
+        cached(name).write_bytes(b"as the first would have left it")
+    second.join(10)
+    assert said == [f"{cached(name)} is there already"] and not server.requests
+
+
+def test_a_record_of_checksums_cut_short_is_named(server, monkeypatch, published, capfd):
+    server.files["/net.pth"] = published
+    name = offer(server, monkeypatch, ("/net.pth",))
+    record = cached(name).parent / "sha256.json"
+    record.parent.mkdir(parents=True)
+    record.write_text("{")
+    assert main(["weights", "get", name]) == 1
+    assert f"{record}, the checksums of earlier downloads, is damaged" in capfd.readouterr().err
 
 
 def test_get_resumes_after_a_broken_connection(server, monkeypatch, published, capfd):
