@@ -3,6 +3,7 @@
 Also what every way into the library begins with: `check_rooms` and `open_streams`.
 """
 
+import argparse
 import importlib
 import importlib.metadata
 import importlib.util
@@ -65,6 +66,14 @@ def open_streams():
             setattr(sys, name, open(os.devnull, "w" if number else "r"))  # noqa: SIM115
 
 
+class Parser(argparse.ArgumentParser):
+    """A command line that reports a mistake in one line, as all others are reported."""
+
+    def error(self, message):
+        """Say what is wrong and end with exit code 2."""
+        self.exit(2, f"error: {message}; see {self.prog} --help\n")
+
+
 def version():
     """Version of the installed library."""
     try:
@@ -84,7 +93,7 @@ def main(arguments=None):
         return 2
     if arguments[:1] in (["train"], ["data"]):
         room = importlib.import_module(f"{arguments[0]}.__main__")
-        return room.main(arguments[1:])
+        return room.main(arguments[1:], program=f"whole-pictures {arguments[0]}")
     from infer.__main__ import main as infer
 
     return infer(arguments, program="whole-pictures")

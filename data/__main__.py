@@ -11,30 +11,23 @@ import sys
 
 from data.commands import degrade, div2k, folder, preview
 from data.quiet_start import load_tensorflow
-from whole_pictures import check_rooms, open_streams
+from whole_pictures import Parser, check_rooms, open_streams
 
 COMMANDS = (div2k, folder, preview, degrade)
 
 _STATUS = "exit status: 0 done, 1 done without pictures that could not be read, 2 a mistake"
 
 
-class _Parser(argparse.ArgumentParser):
-    """Answers a mistake with one line, as all other mistakes are answered."""
-
-    def error(self, message):
-        self.exit(2, f"error: {message}; see {self.prog} --help\n")
-
-
-def parser():
+def parser(program="python -m data"):
     """The command line."""
-    top = _Parser(prog="python -m data", description="Prepare training pictures and look at them.")
+    top = Parser(prog=program, description="Prepare training pictures and look at them.")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for module in COMMANDS:
         command = commands.add_parser(
             module.__name__.rpartition(".")[2],
             help=module.HELP,
             description=f"{module.HELP}.",
-            epilog=f"{_STATUS}\n\nexample:\n  python -m data {module.EXAMPLE}",
+            epilog=f"{_STATUS}\n\nexample:\n  {program} {module.EXAMPLE}",
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         module.add_options(command)
@@ -42,12 +35,12 @@ def parser():
     return top
 
 
-def main(arguments=None):
+def main(arguments=None, program="python -m data"):
     """Run the command line; returns the exit status: 0, 1 (not all pictures), 2 (a mistake)."""
     open_streams()
     try:
         check_rooms()
-        options = parser().parse_args(arguments)
+        options = parser(program).parse_args(arguments)
         load_tensorflow()
         complete = options.run(options)
     except (ValueError, OSError, ImportError) as error:

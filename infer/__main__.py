@@ -19,7 +19,7 @@ from infer.commands import (
     upscale,
     weights,
 )
-from whole_pictures import open_streams, version
+from whole_pictures import Parser, open_streams, version
 
 COMMANDS = (upscale, restore, faces, compare, evaluate, weights, convert, export, demo)
 
@@ -46,7 +46,7 @@ def main(arguments=None, program="python -m infer"):
 
 def parser(program="python -m infer"):
     """The command line."""
-    top = _Parser(
+    top = Parser(
         prog=program,
         description="Enlarge and restore pictures, and look after weight files.",
         epilog=_OTHERS if program == "whole-pictures" else None,
@@ -65,13 +65,6 @@ def parser(program="python -m infer"):
         module.add_options(command)
         command.set_defaults(run=module.run)
     return top
-
-
-class _Parser(argparse.ArgumentParser):
-    """Reports a mistake in one line, as all others are reported."""
-
-    def error(self, message):
-        self.exit(2, f"error: {message}; see {self.prog} --help\n")
 
 
 def _failed(error, status):

@@ -6,22 +6,15 @@ import signal
 import sys
 
 from train.commands import campaign, esrgan, report, restoration, shelf, sr, studies
-from whole_pictures import check_rooms, open_streams
+from whole_pictures import Parser, check_rooms, open_streams
 
 _FILES = (sr, esrgan, restoration, studies, report, shelf, campaign)
 
 
-class _Parser(argparse.ArgumentParser):
-    """A parser that answers a mistake in one line."""
-
-    def error(self, message):
-        self.exit(2, f"error: {message}; see {self.prog} --help\n")
-
-
-def parser():
+def parser(program="python -m train"):
     """The command line: a command for each of ``COMMANDS`` of the files in `train.commands`."""
-    top = _Parser(
-        prog="python -m train",
+    top = Parser(
+        prog=program,
         description="Train a network. Run again with the same arguments, it resumes.",
     )
     commands = top.add_subparsers(dest="network", required=True, metavar="COMMAND")
@@ -39,13 +32,13 @@ def parser():
     return top
 
 
-def main(arguments=None):
+def main(arguments=None, program="python -m train"):
     """Run the command line; returns the exit status: 0, 1 (failed), 2 (the user's mistake)."""
     open_streams()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         check_rooms()
-        options = parser().parse_args(arguments)
+        options = parser(program).parse_args(arguments)
         return options.run(options) or 0
     except (ValueError, FileNotFoundError, ImportError) as error:
         print(f"error: {error}", file=sys.stderr)

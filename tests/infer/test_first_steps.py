@@ -360,7 +360,8 @@ def test_the_program_has_all_commands(capsys):
     for arguments in (["upscale"], ["train", "wdsr-b"], ["data", "folder"]):
         with pytest.raises(SystemExit) as stop:
             whole_pictures.main([*arguments, "--help"])
-        assert stop.value.code == 0 and f"{arguments[-1]} [-h]" in capsys.readouterr().out
+        usage = f"usage: whole-pictures {' '.join(arguments)} [-h]"
+        assert stop.value.code == 0 and capsys.readouterr().out.startswith(usage)
     with pytest.raises(SystemExit) as stop:
         whole_pictures.main(["--version"])
     assert stop.value.code == 0 and capsys.readouterr().out.startswith("whole-pictures ")
