@@ -1,6 +1,7 @@
 """What a notebook computes on: a GPU where there is one."""
 
 import os
+import warnings
 
 from data.quiet_start import load_tensorflow
 
@@ -13,6 +14,8 @@ def set_up_device():
     Returns:
         A sentence on what TensorFlow computes on.
     """
+    # of tqdm, which others import for progress bars that this library does not draw
+    warnings.filterwarnings("ignore", "IProgress not found")
     load_tensorflow()
     import tensorflow as tf
 

@@ -1,11 +1,15 @@
 """Pictures side by side, with a part enlarged."""
 
+import io
+
 import matplotlib
 import numpy as np
 import pytest
+from PIL import Image
 
 from infer.detect import Detection
 from infer.plot import (
+    as_jpeg,
     error_map,
     error_maps,
     neighbour_steps,
@@ -61,6 +65,14 @@ def test_error_maps_have_a_scale():
     assert bar.get_ylabel() == "difference, grey levels" and bar.get_ylim() == (0, 32)
     own, _ = error_maps({"a": a}, {"a": a}).axes
     np.testing.assert_array_equal(drawn(own), error_map(a, a))
+
+
+def test_a_file_becomes_a_small_jpeg(tmp_path):
+    ramp = np.add.outer(np.arange(61), np.arange(53)).astype(np.uint8)[..., None].repeat(3, axis=2)
+    Image.fromarray(ramp).save(tmp_path / "ramp.png")
+    jpeg = Image.open(io.BytesIO(as_jpeg(tmp_path / "ramp.png")))
+    assert jpeg.format == "JPEG"
+    np.testing.assert_allclose(np.asarray(jpeg), ramp, atol=4)
 
 
 def test_boxes_are_drawn_where_they_are_into_a_copy():
