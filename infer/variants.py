@@ -66,7 +66,7 @@ def half_if_faster(model):
 
 def _seconds(model):
     """The shorter of two runs, after one to trace."""
-    forward = tf.function(model)
+    forward = tf.function(model, autograph=False)
     picture = tf.zeros((1, _PROBE_PX, _PROBE_PX, 3))
     times = []
     for _ in range(3):

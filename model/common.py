@@ -80,7 +80,9 @@ class SRModel(keras.Model):
     def traced(self):
         """This network as one `tf.function` for any batch, height and width."""
         signature = [tf.TensorSpec(t.shape, tf.float32) for t in self.inputs]
-        return tf.function(lambda *inputs: self(_one_or_all(inputs), training=False), signature)
+        return tf.function(  # layers need no rewriting by autograph, which takes time
+            lambda *inputs: self(_one_or_all(inputs), training=False), signature, autograph=False
+        )
 
 
 def _one_or_all(inputs):

@@ -192,8 +192,10 @@ def fold_weight_norm(model):
     Saves the normalisation of each kernel at each call; for inference, not for training.
 
     Args:
-        model: A functional network; it is not changed.
+        model: A functional network; it is not changed, and returned itself if there is none.
     """
+    if not any(isinstance(layer, WeightNormConv2D) for layer in model.layers):
+        return model
 
     def plain(layer):
         if not isinstance(layer, WeightNormConv2D):
@@ -212,6 +214,7 @@ def fold_weight_norm(model):
             target.set_weights([source.kernel, source.bias])
         else:
             target.set_weights(source.get_weights())
+    folded.built_by = getattr(model, "built_by", None)
     return folded
 
 

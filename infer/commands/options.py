@@ -156,10 +156,7 @@ def load(name_or_path):
     from model.layers import fold_weight_norm
     from weights.load import DEFAULT, load_model
 
-    model = load_model(name_or_path or DEFAULT)
-    folded = fold_weight_norm(model)
-    folded.built_by = model.built_by  # by which commands tell what a network is for
-    return folded
+    return fold_weight_norm(load_model(name_or_path or DEFAULT))
 
 
 def load_enlarging(name_or_path):
