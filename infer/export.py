@@ -1,7 +1,8 @@
 """Networks for other runtimes: SavedModel, TensorFlow Lite, ONNX; checked before they are kept.
 
-Each takes (1, H, W, 3) float32 RGB in 0..255 of any height and width. ONNX is written by Keras' own
-exporter and needs the optional extra ``onnx``.
+Each takes ``pictures``, (1, H, W, 3) float32 RGB in 0..255 of any height and width; a mask-aware
+network also ``valid_mask``, (1, H, W, 1), 1 = a real pixel. ONNX is written by Keras' own exporter
+and needs the optional extra ``onnx``.
 """
 
 import importlib.util
@@ -14,12 +15,16 @@ from pathlib import Path
 import keras
 import numpy as np
 import tensorflow as tf
+from keras import ops
+
+from model.masked import Gate
 
 FORMATS = ("savedmodel", "tflite", "onnx")
 
 LARGEST_DIFFERENCE = 0.05
 """In grey levels: an exported network that differs from Keras by more is not kept."""
 
+_MASK = "valid_mask"
 _CHECKED_SIZES = ((24, 32), (37, 19))
 
 
@@ -67,34 +72,79 @@ def _largest_difference(model, run):
     rng = np.random.default_rng(0)
     differences = []
     for height, width in _CHECKED_SIZES:
-        picture = rng.uniform(0, 255, (1, height, width, 3)).astype(np.float32)
-        expected = np.asarray(model(picture))
-        found = run(picture)
+        inputs = [_random_input(rng, t, height, width) for t in model.inputs]
+        expected = np.asarray(model(inputs[0] if len(inputs) == 1 else inputs))
+        found = run(*inputs)
         if found.shape != expected.shape:
             raise ArithmeticError(f"the output is {found.shape}, not {expected.shape}")
         differences.append(np.abs(found - expected).max())
     return float(max(differences))
 
 
+def _random_input(rng, tensor, height, width):
+    """A picture in 0..255, or a mask of which three quarters are real."""
+    shape = (1, height, width, tensor.shape[-1])
+    if tensor.name == _MASK:
+        return (rng.uniform(size=shape) < 0.75).astype(np.float32)
+    return rng.uniform(0, 255, shape).astype(np.float32)
+
+
+def _names(model):
+    """Names of the inputs: ``pictures``, and ``valid_mask`` of networks that are mask-aware."""
+    return ["pictures", *(t.name for t in model.inputs[1:])]
+
+
+def _signature(model, batch):
+    return [
+        tf.TensorSpec((batch, None, None, t.shape[-1]), tf.float32, name=name)
+        for name, t in zip(_names(model), model.inputs, strict=True)
+    ]
+
+
+def _forward(model):
+    single = len(model.inputs) == 1
+    return lambda *inputs: model(inputs[0] if single else list(inputs), training=False)
+
+
 def _write_savedmodel(model, path):
     archive = keras.export.ExportArchive()
     archive.track(model)
-    signature = [tf.TensorSpec((None, None, None, 3), tf.float32, name="pictures")]
-    archive.add_endpoint("serve", lambda pictures: model(pictures, training=False), signature)
+    archive.add_endpoint("serve", _forward(model), _signature(model, None))
     archive.write_out(str(path), verbose=False)
 
 
 def _run_savedmodel(path):
     loaded = tf.saved_model.load(str(path))
-    return lambda picture: loaded.serve(picture).numpy()
+    return lambda *inputs: loaded.serve(*inputs).numpy()
 
 
 def _write_tflite(model, path):
-    signature = [tf.TensorSpec((1, None, None, 3), tf.float32, name="pictures")]
-    function = tf.function(lambda pictures: model(pictures, training=False), signature)
+    function = tf.function(_forward(_without_erf(model)), _signature(model, 1))
     # without the model as second argument: with it, weights stay variables that nobody sets
     converter = tf.lite.TFLiteConverter.from_concrete_functions([function.get_concrete_function()])
     path.write_bytes(converter.convert())
+
+
+class _GeluGate(Gate):
+    """`Gate` by way of GELU, an operation of TensorFlow Lite, which has no error function."""
+
+    def call(self, features):
+        a, b = ops.split(features, 2, axis=-1)
+        return ops.gelu(a, approximate=False) * b
+
+
+def _without_erf(model):
+    """The same network, sharing the variables, with every `Gate` in a form for TensorFlow Lite."""
+
+    def replaced(layer, *args, **kwargs):
+        kind = _GeluGate if isinstance(layer, Gate) else type(layer)
+        return kind.from_config(layer.get_config())
+
+    if not any(isinstance(layer, Gate) for layer in model.layers):
+        return model
+    clone = keras.models.clone_model(model, clone_function=replaced)
+    clone.set_weights(model.get_weights())
+    return clone
 
 
 def _run_tflite(path):
@@ -102,11 +152,14 @@ def _run_tflite(path):
         warnings.simplefilter("ignore", UserWarning)
         interpreter = tf.lite.Interpreter(model_content=path.read_bytes())
 
-    def run(picture):
-        source = interpreter.get_input_details()[0]["index"]
-        interpreter.resize_tensor_input(source, picture.shape)
+    def run(*inputs):
+        # in the order of the network's: pictures before valid_mask
+        places = sorted(interpreter.get_input_details(), key=lambda entry: entry["name"])
+        for place, array in zip(places, inputs, strict=True):
+            interpreter.resize_tensor_input(place["index"], array.shape)
         interpreter.allocate_tensors()
-        interpreter.set_tensor(source, picture)
+        for place, array in zip(places, inputs, strict=True):
+            interpreter.set_tensor(place["index"], array)
         interpreter.invoke()
         return interpreter.get_tensor(interpreter.get_output_details()[0]["index"])
 
@@ -115,7 +168,11 @@ def _run_tflite(path):
 
 def _write_onnx(model, path):
     _need("onnx", "tf2onnx")
-    signature = [keras.InputSpec(shape=(None, None, None, 3), dtype="float32", name="pictures")]
+    signature = [
+        keras.InputSpec(shape=(None, None, None, t.shape[-1]), dtype="float32", name=name)
+        for name, t in zip(_names(model), model.inputs, strict=True)
+    ]
+    signature = signature if len(signature) == 1 else [signature]
     model.export(str(path), format="onnx", verbose=False, input_signature=signature)
 
 
@@ -123,8 +180,8 @@ def _run_onnx(path):
     _need("onnxruntime")
     onnxruntime = importlib.import_module("onnxruntime")
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    name = session.get_inputs()[0].name
-    return lambda picture: session.run(None, {name: picture})[0]
+    names = sorted(entry.name for entry in session.get_inputs())
+    return lambda *inputs: session.run(None, dict(zip(names, inputs, strict=True)))[0]
 
 
 def _need(*packages):

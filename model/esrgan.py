@@ -2,8 +2,9 @@
 (arXiv:1809.00219).
 
 Layers carry the names of the published PyTorch files, dots as underscores, so that
-`infer/convert.py` can match them by name. Scales 1 and 2 are the ×4 network on a picture whose
-pixels are first un-shuffled into channels by 4 and 2, as in arXiv:2107.10833, section 4.1.
+`weights/convert.py` can match them by name. Scales 1 and 2 are the ×4 network on a picture whose
+pixels are first un-shuffled into channels by 4 and 2, as in arXiv:2107.10833, section 4.1; those of
+older files, and BSRGAN's ×2, enlarge by as many doublings as their scale needs instead.
 """
 
 import keras
@@ -27,6 +28,7 @@ RESIDUAL_SCALING = 0.2
 """Factor on the residual of each dense block and of each group of three: section 3.1."""
 
 _INNER_SCALE = 4
+_DOUBLINGS = {1: 0, 2: 1, 4: 2, 8: 3, 16: 4}
 _DISCRIMINATOR_STEP = 32  # its five halvings
 
 
@@ -66,36 +68,41 @@ def upsample(x, name):
 
 
 @builder
-def rrdb_net(scale=4, num_filters=64, num_blocks=23, num_growth=32):
+def rrdb_net(scale=4, num_filters=64, num_blocks=23, num_growth=32, *, unshuffle=True):
     """Build ESRGAN's generator, RRDBNet.
 
     The defaults are the paper's network (16.7 M parameters).
 
     Args:
-        scale: 1, 2 or 4. For 1 and 2, height and width must be multiples of 4 and 2.
+        scale: 1, 2, 4, 8 or 16. For 1 and 2 un-shuffled, height and width must be multiples of 4
+            and 2.
         num_filters: Channels between the dense blocks.
         num_blocks: Number of residual-in-residual blocks.
         num_growth: Channels each convolution adds inside a dense block.
+        unshuffle: False: for scales 1 and 2 leave out doublings instead of un-shuffling, which
+            costs sixteen and four times as much.
 
     Returns:
         Network from (B, H, W, 3) to (B, s·H, s·W, 3), RGB in 0..255.
 
     Raises:
-        ValueError: `scale` is not 1, 2 or 4.
+        ValueError: `scale` is none of these.
 
     Reference: arXiv:1809.00219, section 3.1 and figure 4.
     """
-    if scale not in (1, 2, 4):
-        raise ValueError(f"scale must be 1, 2 or 4 for rrdb_net, got {scale}")
+    if scale not in _DOUBLINGS:
+        raise ValueError(f"scale must be 1, 2, 4, 8 or 16 for rrdb_net, got {scale}")
     pictures = keras.Input((None, None, 3), name="lr")
     x = Rescaling(1 / 255)(pictures)
-    if scale < _INNER_SCALE:
+    unshuffle = unshuffle and scale < _INNER_SCALE
+    if unshuffle:
         x = PixelUnshuffle(_INNER_SCALE // scale)(x)  # (B, s·H/4, s·W/4, 3·(4/s)²)
     x = head = _convolution(x, num_filters, "conv_first")
     for i in range(num_blocks):
         x = rrdb(x, num_growth, f"body_{i}")
     x = Add()([head, _convolution(x, num_filters, "conv_body")])
-    x = upsample(upsample(x, "conv_up1"), "conv_up2")  # (B, s·H, s·W, num_filters)
+    for i in range(_DOUBLINGS[_INNER_SCALE if unshuffle else scale]):
+        x = upsample(x, f"conv_up{i + 1}")  # at last (B, s·H, s·W, num_filters)
     x = LeakyReLU(negative_slope=0.2)(_convolution(x, num_filters, "conv_hr"))
     x = _convolution(x, 3, "conv_last")
     return SRModel(pictures, Rescaling(255)(x), name="rrdb_net")

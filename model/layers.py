@@ -244,7 +244,7 @@ class PadToMultiple(keras.layers.Layer):
         return ops.minimum(positions, period - positions)
 
     def _padded(self, length):
-        return -(-length // self.multiple_px) * self.multiple_px
+        return (length + self.multiple_px - 1) // self.multiple_px * self.multiple_px
 
     def compute_output_shape(self, input_shape):
         height, width = (n and self._padded(n) for n in input_shape[1:3])

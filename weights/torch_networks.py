@@ -27,6 +27,8 @@ _RGB_MEAN = np.array(DIV2K_RGB_MEAN) / 255
 def recognise(tensors):
     """Return the network that tensors belong to, or None.
 
+    A prefix that all names have in common (``generator.``, ``model.``) is taken off.
+
     Args:
         tensors: Dict from name to array, as `weights.tensor_file.read_tensors` gives it.
 
@@ -34,6 +36,17 @@ def recognise(tensors):
         ValueError: The kind of network is known, but not in a form this library builds.
     """
     tensors = {n: t for n, t in tensors.items() if not n.endswith("num_batches_tracked")}
+    while tensors:
+        if found := _recognise(tensors):
+            return found
+        prefix = next(iter(tensors)).partition(".")[0] + "."
+        if not all(name.startswith(prefix) and name != prefix for name in tensors):
+            return None
+        tensors = {name.removeprefix(prefix): tensor for name, tensor in tensors.items()}
+    return None
+
+
+def _recognise(tensors):
     if empty := [name for name, tensor in tensors.items() if not tensor.size]:
         raise ValueError(f"there are tensors without numbers: {', '.join(empty[:10])}")
     for network in _NETWORKS:
@@ -48,20 +61,29 @@ _RRDB_STYLES = (
     (r"model\.0\.", "conv_first."),
     (r"model\.1\.sub\.(\d+)\.RDB(\d)\.conv(\d)\.0\.", r"body.\1.rdb\2.conv\3."),
     (r"model\.1\.sub\.\d+\.", "conv_body."),
-    (r"model\.3\.", "conv_up1."),
-    (r"model\.6\.", "conv_up2."),
-    (r"model\.8\.", "conv_hr."),
-    (r"model\.10\.", "conv_last."),
     (r"RRDB_trunk\.(\d+)\.RDB(\d)\.conv(\d)\.", r"body.\1.rdb\2.conv\3."),
     (r"trunk_conv\.", "conv_body."),
     (r"upconv(\d)\.", r"conv_up\1."),
     (r"HRconv\.", "conv_hr."),
 )
+_SCALES = (1, 2, 4, 8, 16)
+
+
+def _rrdb_styles(tensors):
+    """The patterns, and for the oldest style the numbers of what comes behind the blocks.
+
+    There ``model.2`` and on are doublings, each with one convolution, then two more convolutions.
+    """
+    numbers = {int(n) for name in tensors for n in re.findall(r"^model\.(\d{1,3})\.", name)}
+    behind = sorted(numbers - {0, 1})
+    names = [*(f"conv_up{i + 1}." for i in range(len(behind) - 2)), "conv_hr.", "conv_last."]
+    pairs = zip(behind, names, strict=False)
+    return (*_RRDB_STYLES, *((rf"model\.{n}\.", name) for n, name in pairs))
 
 
 def _rrdb(tensors):
-    """ESRGAN and Real-ESRGAN, in BasicSR's names and the two styles before."""
-    tensors = renamed(tensors, _RRDB_STYLES)
+    """ESRGAN and Real-ESRGAN, in BasicSR's names and the two styles before; BSRGAN."""
+    tensors = renamed(tensors, _rrdb_styles(tensors))
     if not {"conv_first.weight", "body.0.rdb1.conv1.weight"} <= tensors.keys():
         return None
     channels = tensors["conv_first.weight"].shape[1]
@@ -70,18 +92,23 @@ def _rrdb(tensors):
             "an RRDBNet's first convolution must take 3, 12 or 48 channels (RGB, un-shuffled by "
             f"1, 2 or 4), got {channels}"
         )
+    doublings = count_blocks(tensors, r"conv_up(\d)\.")
+    enlarged = channels == 3 and doublings < len(_SCALES)
     arguments = {
-        "scale": {3: 4, 12: 2, 48: 1}[channels],
+        "scale": _SCALES[doublings] if enlarged else {12: 2, 48: 1}.get(channels, 4),
         "num_filters": tensors["conv_first.weight"].shape[0],
         "num_blocks": count_blocks(tensors, r"body\.(\d+)\."),
         "num_growth": tensors["body.0.rdb1.conv1.weight"].shape[0],
     }
+    if channels == 3 and arguments["scale"] < 4:
+        arguments["unshuffle"] = False
     return Recognised("RRDBNet (ESRGAN)", rrdb_net, arguments, tensors, _fold_rrdb)
 
 
 def _fold_rrdb(tensors, arguments):
-    order = shuffle_order(3, 4 // arguments["scale"])
-    return tensors | {"conv_first.weight": tensors["conv_first.weight"][:, order]}
+    kernel = tensors["conv_first.weight"]
+    order = shuffle_order(3, math.isqrt(kernel.shape[1] // 3))
+    return tensors | {"conv_first.weight": kernel[:, order]}
 
 
 _EDSR_STYLES = (

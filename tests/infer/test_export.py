@@ -8,10 +8,12 @@ import tensorflow as tf
 
 import infer.export
 from infer.__main__ import main
-from infer.export import export
+from infer.export import FORMATS, LARGEST_DIFFERENCE, export
 from model.edsr import edsr
 from model.layers import fold_weight_norm
+from model.restormer import restormer
 from model.wdsr import wdsr_b
+from weights import load_model, manifest
 
 HAS_ONNX = all(importlib.util.find_spec(name) for name in ("onnx", "tf2onnx", "onnxruntime"))
 
@@ -43,6 +45,51 @@ def test_onnx(tmp_path):
         with pytest.raises(ImportError, match=r"pip install 'whole-pictures\[onnx\]'"):
             export(model, tmp_path / "net.onnx", "onnx")
         assert list(tmp_path.iterdir()) == []
+
+
+def _small_restormer(**arguments):
+    return restormer(dim=8, num_blocks=(1, 1, 1, 1), num_refinement_blocks=1, **arguments)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::FutureWarning")  # Keras asks numpy for np.object
+@pytest.mark.parametrize("kind", FORMATS)
+@pytest.mark.parametrize(
+    "arguments",
+    [{}, {"unshuffle": 2, "mask_aware": True, "mask_embedding": True}],
+    ids=["plain", "mask-aware"],
+)
+def test_restormers_of_any_size(tmp_path, kind, arguments):
+    """Checked on 24×32 and 37×19 px, the latter no multiple of anything."""
+    if kind == "onnx" and not HAS_ONNX:
+        pytest.skip("needs the extra onnx")
+    assert export(_small_restormer(**arguments), tmp_path / "net", kind) < 0.01
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+@pytest.mark.parametrize("kind", FORMATS)
+@pytest.mark.parametrize("name", manifest())
+def test_all_bundled_networks(tmp_path, name, kind):
+    if kind == "onnx" and not HAS_ONNX:
+        pytest.skip("needs the extra onnx")
+    assert export(fold_weight_norm(load_model(name)), tmp_path / "net", kind) < LARGEST_DIFFERENCE
+
+
+def test_a_mask_aware_network_in_tflite(tmp_path):
+    """Two inputs by name; what lies under the mask changes nothing."""
+    model = _small_restormer(mask_aware=True)
+    assert export(model, tmp_path / "net.tflite", "tflite") < 0.01
+    interpreter = tf.lite.Interpreter(str(tmp_path / "net.tflite"))
+    names = [entry["name"] for entry in interpreter.get_input_details()]
+    assert len(names) == 2 and any("valid_mask" in name for name in names)
+    run = infer.export._run_tflite(tmp_path / "net.tflite")
+    pictures = np.random.default_rng(0).uniform(0, 255, (1, 13, 9, 3)).astype(np.float32)
+    mask = np.ones((1, 13, 9, 1), np.float32)
+    mask[:, 4:6, 3:7] = 0
+    output = run(pictures, mask)
+    pictures[:, 4:6, 3:7] = 99
+    np.testing.assert_allclose(run(pictures, mask), output, atol=0.01)
 
 
 def test_a_network_that_differs_is_not_kept(tmp_path, monkeypatch):

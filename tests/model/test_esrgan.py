@@ -83,9 +83,9 @@ def test_residuals_are_scaled_by_a_fifth_twice():
     np.testing.assert_allclose(features, 0.2 * 3 * 0.2 * 7, rtol=1e-6)
 
 
-@pytest.mark.parametrize("scale", [0, 3, 8])
+@pytest.mark.parametrize("scale", [0, 3, 32])
 def test_refuses_a_scale_it_cannot_do(scale):
-    with pytest.raises(ValueError, match=f"scale must be 1, 2 or 4 for rrdb_net, got {scale}"):
+    with pytest.raises(ValueError, match=f"scale must be 1, 2, 4, 8 or 16 for rrdb_net, got {scale}"):
         rrdb_net(scale)
 
 

@@ -81,6 +81,32 @@ def test_the_averaged_network_is_taken_and_module_removed(tmp_path):
     assert read_tensors(path) == {"a": np.float32(2)}
 
 
+@pytest.mark.parametrize(
+    "wrapped",
+    [
+        lambda t: tw.mapping(generator=t),
+        lambda t: tw.mapping(net_g=t, epoch=tw.number(3)),
+        lambda t: tw.mapping(g_ema=t, g=tw.mapping(a=tw.tensor("1", "f4", 1, (1,)))),
+        lambda t: tw.mapping(state=tw.mapping(any=t), optimizer=tw.mapping(a=t)),
+        lambda t: b"](" + tw.number(7) + t + b"e",
+        lambda t: tw.number(7) + t + b"\x86",
+    ],
+)
+def test_the_only_network_is_unwrapped(tmp_path, wrapped):
+    opcodes = wrapped(tw.mapping(a=tw.tensor("0", "f4", 1, (1,))))
+    data = {"0": np.float32(2).tobytes(), "1": np.float32(1).tobytes()}
+    assert read_tensors(tw.write_zip(tmp_path / "a.pth", opcodes, data)) == {"a": np.float32(2)}
+
+
+def test_two_networks_are_named(tmp_path):
+    tensors = tw.mapping(a=tw.tensor("0", "f4", 1, (1,)))
+    again = tw.mapping(a=tw.tensor("0", "f4", 1, (1,)))
+    opcodes = tw.mapping(teacher=tensors, student=again)
+    path = tw.write_zip(tmp_path / "a.pth", opcodes, {"0": bytes(4)})
+    with pytest.raises(ValueError, match=r"holds several networks \(teacher, student\)"):
+        read_tensors(path)
+
+
 def test_a_view_of_a_storage_in_the_old_format(tmp_path):
     """The oldest files name a part of a storage: (key, first, count)."""
     storage = b"(" + tw.text("storage") + b"ctorch\nFloatStorage\n" + tw.text("5") + tw.text("cpu")

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
+from model.esrgan import rrdb_net
 from model.layers import DIV2K_RGB_MEAN
 from tests.conftest import RRDB, torch_error
 from weights.convert import load_foreign
@@ -103,6 +104,47 @@ def test_older_names_of_rrdbnet(golden, tmp_path, style):
         tensors[re.sub(pattern, styles[style], name)] = tensor
     save_file(tensors, tmp_path / "old.safetensors")
     model = load_foreign(tmp_path / "old.safetensors")
+    assert torch_error(model, golden / "torch" / f"{RRDB}.npz") < 1e-4
+
+
+@pytest.mark.parametrize(
+    ("style", "scale"), [("bsrgan", 2), ("oldest", 1), ("oldest", 2), ("oldest", 8), ("oldest", 16)]
+)
+def test_rrdbnet_of_other_scales_without_unshuffling(tmp_path, scale, style):
+    """BSRGAN ×2 and ESRGAN's old models: one doubling fewer or more, nothing un-shuffled."""
+    model = rrdb_net(scale, 5, 1, 3, unshuffle=False)
+    doublings = {1: 0, 2: 1, 4: 2, 8: 3, 16: 4}[scale]
+    oldest = {"conv_first": "0", "conv_body": "1.sub.1", "conv_hr": str(2 + 3 * doublings)}
+    oldest |= {"conv_last": str(4 + 3 * doublings)}
+    oldest |= {f"conv_up{i}": str(3 * i) for i in range(1, doublings + 1)}
+    bsrgan = {"conv_body": "trunk_conv", "conv_hr": "HRconv"}
+    bsrgan |= {f"conv_up{i}": f"upconv{i}" for i in range(1, doublings + 1)}
+    tensors = {}
+    for layer in (layer for layer in model.layers if layer.weights):
+        kernel, bias = layer.get_weights()
+        block = re.fullmatch(r"body_0_rdb(\d)_conv(\d)", layer.name)
+        if style == "bsrgan":
+            name = bsrgan.get(layer.name, layer.name)
+            name = f"RRDB_trunk.0.RDB{block[1]}.conv{block[2]}" if block else name
+        elif block:
+            name = f"model.1.sub.0.RDB{block[1]}.conv{block[2]}.0"
+        else:
+            name = f"model.{oldest[layer.name]}"
+        tensors[f"{name}.weight"] = np.ascontiguousarray(kernel.transpose(3, 2, 0, 1))
+        tensors[f"{name}.bias"] = bias
+    save_file(tensors, tmp_path / "a.safetensors")
+    again = load_foreign(tmp_path / "a.safetensors")
+    assert again.built_by.arguments["scale"] == scale
+    picture = np.random.default_rng(0).uniform(0, 255, (1, 5, 7, 3)).astype("f4")
+    assert again(picture).shape == (1, 5 * scale, 7 * scale, 3)
+    np.testing.assert_array_equal(again(picture), model(picture))
+
+
+@pytest.mark.parametrize("prefix", ["net_g.module.", "model."])
+def test_a_prefix_of_all_names(golden, tmp_path, prefix):
+    tensors = read_tensors(golden / "torch" / f"{RRDB}.pth")
+    save_file({prefix + n: t for n, t in tensors.items()}, tmp_path / "a.safetensors")
+    model = load_foreign(tmp_path / "a.safetensors")
     assert torch_error(model, golden / "torch" / f"{RRDB}.npz") < 1e-4
 
 
