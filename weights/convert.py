@@ -58,8 +58,13 @@ def _paths(paths):
 def load_files(files, arguments=None, *, allow_nan=False, report=print):
     """As `load_foreign`, from files that are read: a list of `WeightFile`."""
     shown = " + ".join(str(file.path) for file in files)
-    found = _recognised(files, shown)
-    model = recognised.build(found, shown, arguments)
+    try:
+        found = _recognised(files, shown)
+        model = recognised.build(found, shown, arguments)
+    except ValueError as error:
+        if str(files[0].path) in str(error):
+            raise
+        raise ValueError(f"{shown}: {error}") from error
     if not allow_nan:
         refuse_nan(model, shown)
     if not files[0].note.get("builder"):

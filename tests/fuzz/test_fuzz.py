@@ -10,7 +10,7 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["pictures"])
+@pytest.mark.parametrize("kind", ["pictures", "weights"])
 def test_damaged_files_give_results_or_sentences(tmp_path, kind):
     command = [sys.executable, "-m", "tests.fuzz", kind, "--minutes", "0.2", "--seed", "2026"]
     ran = subprocess.run(

@@ -85,7 +85,9 @@ def test_residuals_are_scaled_by_a_fifth_twice():
 
 @pytest.mark.parametrize("scale", [0, 3, 32])
 def test_refuses_a_scale_it_cannot_do(scale):
-    with pytest.raises(ValueError, match=f"scale must be 1, 2, 4, 8 or 16 for rrdb_net, got {scale}"):
+    with pytest.raises(
+        ValueError, match=f"scale must be 1, 2, 4, 8 or 16 for rrdb_net, got {scale}"
+    ):
         rrdb_net(scale)
 
 
