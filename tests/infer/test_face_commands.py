@@ -82,6 +82,24 @@ def test_command_prints_the_faces_and_writes_picture_and_mask(weights, finds, tm
     assert mask[90, 130] == 255 and mask[50, 60] == 0
 
 
+def test_masks_spare_what_is_there(weights, finds, tmp_path, capsys):
+    finds += FACES
+    (tmp_path / "in").mkdir()
+    save_image(tmp_path / "in" / "a.png", picture(3))
+    (tmp_path / "mine.png").write_text("precious")
+    models = ["--model", weights / "general.weights.h5", "--face-model"]
+    models += [weights / "face.weights.h5"]
+    for source, out, mask, sentence in (
+        ("in/a.png", "out.png", "mine.png", "mine.png is there already"),
+        ("in", "out", "mine.png", "masks of several pictures need a folder to go to, got"),
+        ("in", "out", "out", "masks would take the names of pictures in"),
+    ):
+        files = [tmp_path / source, "-o", tmp_path / out, "--save-mask", tmp_path / mask]
+        assert main([str(word) for word in ["faces", *files, *models]]) == 2
+        assert sentence in capsys.readouterr().err
+    assert (tmp_path / "mine.png").read_text() == "precious"
+
+
 def test_command_says_that_there_is_no_face(weights, finds, tmp_path, capsys):
     assert not finds
     save_image(tmp_path / "a.png", picture(3))

@@ -177,6 +177,26 @@ def test_folders_with_a_folder_of_masks_skip_what_is_done(weights, photo, capsys
     assert main(command) == 2 and "no mask named as b.png" in capsys.readouterr().err
 
 
+def test_masks_may_lie_in_the_same_tree_and_a_wrong_one_fails_alone(weights, photo, capsys):
+    sources, mask_dir, out = (photo.parent / name for name in ("in", "masks", "done"))
+    mask = load_image(photo.parent / "mask.png")
+    other = np.roll(mask, 9, axis=0)
+    for place, pixels in {"a": mask, "day/a": other, "b": mask[:, :-1]}.items():
+        for folder, content in ((sources, load_image(photo)), (mask_dir, pixels)):
+            (folder / place).parent.mkdir(parents=True, exist_ok=True)
+            save_image(folder / f"{place}.png", content)
+    command = ["restore", str(sources), "-o", str(out), "--task", "inpaint", "--recursive"]
+    command += ["--model", str(weights / "masked.weights.h5"), "--mask", str(mask_dir)]
+    assert main(command) == 1
+    captured = capsys.readouterr()
+    assert "2 done, 0 skipped (done before), 1 failed" in captured.out
+    assert "b.png is 28×23 px, the picture 29×23 px" in captured.err
+    for place, valid in (("a", mask > 0), ("day/a", other > 0)):
+        result, before = load_image(out / f"{place}.png"), load_image(photo)
+        np.testing.assert_array_equal(result[valid], before[valid])
+        assert (result[~valid] != before[~valid]).any()
+
+
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
