@@ -4,6 +4,7 @@ Prepared data lie in one folder for each kind of damage, with the pictures ``inp
 and ``mask/`` below it (white = a real pixel), so that they can be looked at and used again.
 """
 
+import collections
 import re
 from pathlib import Path
 
@@ -47,16 +48,16 @@ def write_damaged(task, in_dir, out_dir, *, strength=None, seed=0, overwrite=Fal
         Number of pictures written.
 
     Raises:
-        ValueError: There is no such task, its strength cannot be that, or two pictures differ in
-            their suffix only and so would be written to one file.
+        ValueError: There is no such task, its strength cannot be that, or two pictures would be
+            written to one file.
         FileExistsError: A file is there, and `overwrite` is not set.
         OSError: A folder cannot be read or written.
     """
     check_strength(task, strength)
     files, folder = picture_files(in_dir), Path(out_dir, task)
-    _check_targets(files, folder, overwrite)
+    names = _target_names(files, folder, overwrite)
     written = 0
-    for number, file in enumerate(files):
+    for number, (file, png) in enumerate(zip(files, names, strict=True)):
         try:
             clean = read_rgb8(file)
         except READ_ERRORS as error:
@@ -64,24 +65,25 @@ def write_damaged(task, in_dir, out_dir, *, strength=None, seed=0, overwrite=Fal
             continue
         damaged, valid = damage(task, clean, np.random.default_rng([seed, number]), strength)
         parts = {"input": damaged, "target": clean, "mask": valid[..., 0] * np.uint8(255)}
-        for name, picture in parts.items():
-            _write_png(folder / name / f"{file.stem}.png", picture)
+        for part, picture in parts.items():
+            _write_png(folder / part / png, picture)
         written += 1
     return written
 
 
-def _check_targets(files, folder, overwrite):
+def _target_names(files, folder, overwrite):
+    """Names to write: ``a.jpg`` beside ``a.png`` becomes ``a.jpg.png``, so that both are kept."""
+    stems = collections.Counter(file.stem for file in files)
     taken = {}
     for file in files:
-        if file.stem in taken:
-            raise ValueError(
-                f"{taken[file.stem]} and {file.name} in {file.parent} would both become "
-                f"{file.stem}.png: rename one"
-            )
-        taken[file.stem] = file.name
-        target = folder / "input" / f"{file.stem}.png"
-        if target.exists() and not overwrite:
-            raise FileExistsError(f"{target} is there; --overwrite replaces it")
+        short = stems[file.stem] == 1 or file.suffix == ".png"
+        name = f"{file.stem if short else file.name}.png"
+        if name in taken:
+            raise ValueError(f"{taken[name]} and {file} would both become {name}: rename one")
+        taken[name] = file
+        if (folder / "input" / name).exists() and not overwrite:
+            raise FileExistsError(f"{folder / 'input' / name} is there; --overwrite replaces it")
+    return list(taken)
 
 
 def _write_png(path, pixels):

@@ -81,12 +81,22 @@ def test_degrade_refuses_strengths_by_name(run, hr_dir, tmp_path, task, strength
     assert not os.listdir()
 
 
+def test_degrade_keeps_pictures_that_differ_in_their_suffix_only(run, hr_dir):
+    Image.open(hr_dir / "picture1.png").save(hr_dir / "picture0.jpg", quality=100)
+    assert run("degrade", "--task", "jpeg", "--in", hr_dir, "--out", "out")[0] == 0
+    names = ["picture0.jpg.png", "picture0.png", "picture1.png", "picture2.png"]
+    for part in ("input", "target", "mask"):
+        assert sorted(os.listdir(f"out/jpeg/{part}")) == names
+    shapes = [np.asarray(Image.open(f"out/jpeg/target/{name}")).shape for name in names[:2]]
+    assert shapes == [(47, 67, 3), (61, 53, 3)]
+
+
 def test_degrade_refuses_pictures_that_would_become_one_file(run, hr_dir):
-    Image.open(hr_dir / "picture1.png").save(hr_dir / "picture0.jpg")
+    for name in ("picture0.jpg", "picture0.jpg.png"):
+        Image.open(hr_dir / "picture1.png").save(hr_dir / name)
     status, _, error = run("degrade", "--task", "jpeg", "--in", hr_dir, "--out", "out")
     assert status == 2 and error.count("\n") == 1
-    assert "picture0.jpg and picture0.png" in error and "picture0.png: rename one" in error
-    assert not os.listdir()
+    assert "would both become picture0.jpg.png: rename one" in error and not os.listdir()
 
 
 def test_degrade_leaves_out_what_is_no_picture(run, hr_dir):
