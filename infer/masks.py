@@ -8,6 +8,7 @@ that calls nearly everything damaged is therefore questioned instead of used.
 import re
 from pathlib import Path
 
+import cv2
 import numpy as np
 
 from data.pictures.read import load_image
@@ -15,16 +16,21 @@ from data.pictures.read import load_image
 THRESHOLD = 128
 """In a mask with grey values, this and above is real; of alpha likewise."""
 
+DEEPEST_PX = 8
+"""Deeper holes than the scratches of training come out as a smooth surface, without texture."""
+
 MOST_DAMAGED = 0.9
 """Share of damaged pixels from which on a mask is questioned."""
 
 
-def file_mask(path, *, invert=False, report=print):
+def file_mask(path, *, invert=False, grow_px=None, report=print):
     """Read a mask picture.
 
     Args:
         path: The file; colours are averaged, alpha is ignored.
         invert: White means damaged.
+        grow_px: See `grown`; None: 1 where there are grey values, whose damaged pixels have
+            half-damaged neighbours, else 0.
         report: Called with a sentence if there are grey values.
 
     Returns:
@@ -36,12 +42,40 @@ def file_mask(path, *, invert=False, report=print):
         colours = pixels.shape[2] - (pixels.shape[2] in (2, 4))
         pixels = pixels[..., :colours].mean(axis=2)
     grey = np.count_nonzero((pixels > 0) & (pixels < 255))
+    if grow_px is None:
+        grow_px = 1 if grey else 0
     if grey:
         report(
             f"{path} has {grey} grey pixels; {THRESHOLD} and above count as "
             f"{'damaged' if invert else 'real'}"
+            + (f", and damage reaches {grow_px} px further (--grow-mask)" if grow_px else "")
         )
-    return (pixels >= THRESHOLD) != invert
+    return grown((pixels >= THRESHOLD) != invert, grow_px)
+
+
+def grown(valid, px):
+    """Let damage reach further, against traces of it beside it.
+
+    Args:
+        valid: (H, W) bool, True = a real pixel.
+        px: By how many pixels in each direction, diagonals included; 0 changes nothing.
+
+    Returns:
+        (H, W) bool.
+
+    Raises:
+        ValueError: `px` is negative.
+    """
+    if px < 0:
+        raise ValueError(f"a mask grows by 0 px or more, got {px}")
+    square = np.ones((2 * px + 1, 2 * px + 1), np.uint8)
+    return cv2.erode(valid.astype(np.uint8), square, borderValue=1).astype(bool)
+
+
+def depth_px(valid):
+    """How far the deepest damaged pixel lies from a real one, in px; 0 without damage."""
+    distances = cv2.distanceTransform((~valid).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    return float(distances.max())
 
 
 def colour_mask(image, colour, tolerance=0):

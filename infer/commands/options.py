@@ -58,7 +58,7 @@ def add_tile(parser):
     )
     group.add_argument(
         "--overlap-px",
-        type=_not_negative,
+        type=not_negative,
         metavar="PX",
         help="px that are read around each tile (default: the network's receptive field, so that "
         "tiles give the same as one run; 32 for a network that looks everywhere)",
@@ -75,7 +75,8 @@ def _tile(text):
     return int(text)
 
 
-def _not_negative(text):
+def not_negative(text):
+    """Read a whole number of 0 or more."""
     if not text.isdecimal():
         raise argparse.ArgumentTypeError(f"must be a whole number of 0 or more, got {text!r}")
     return int(text)

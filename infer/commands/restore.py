@@ -1,14 +1,14 @@
-"""``python -m infer restore``: take away noise, blur, jagged edges or scratches."""
+"""``python -m infer restore``: take away noise, blur, jagged edges, JPEG's traces or scratches."""
 
 from data.quiet_start import load_tensorflow
-from infer.commands.options import add_files, add_model, add_pictures, add_tile
+from infer.commands.options import add_files, add_model, add_pictures, add_tile, not_negative
 from infer.commands.pictures import conclude, prepare, report
 from infer.commands.pictures import run as run_all
 
 HELP = "Take away noise, blur, jagged edges or scratches."
 EXAMPLE = "restore scan.png -o clean.png --task inpaint --mask scratches.png"
 
-TASKS = ("denoise", "deblur", "antialias", "inpaint")
+TASKS = ("denoise", "deblur", "antialias", "jpeg", "inpaint")
 ALPHA = "alpha"
 FOUNDATION = "restormer-small"
 """The bundled network of all tasks; the one fine-tuned to a task is ``NAME-TASK``."""
@@ -21,7 +21,8 @@ def add_options(parser):
         "--task",
         required=True,
         choices=TASKS,
-        help="what to take away: noise, blur, jagged edges, or pixels that a mask marks",
+        help="what to take away: noise, blur, jagged edges, what JPEG left, or pixels that a mask "
+        "marks",
     )
     add_model(parser, f"{FOUNDATION}-TASK if it is bundled, else {FOUNDATION}")
     group = parser.add_argument_group(
@@ -45,6 +46,13 @@ def add_options(parser):
     )
     group.add_argument(
         "--invert-mask", action="store_true", help="take white for damaged and black for real"
+    )
+    group.add_argument(
+        "--grow-mask",
+        type=not_negative,
+        metavar="PX",
+        help="let damage reach so many px further (default: 1 for mask pictures with grey values, "
+        "else 0)",
     )
     group.add_argument(
         "--large-mask",
@@ -143,6 +151,7 @@ def _inpaint(options, todo, folder):
 
     def make(job, pixels, **where):
         valid = _mask_of(options, pixels, files.get(job))
+        _say_if_deep(job, valid)
         tiling = {"tile": options.tile, "overlap_px": options.overlap_px}
         return network(pixels, valid, **tiling, **where)
 
@@ -162,20 +171,37 @@ def _mask_of(options, image, file):
 
     if file:
         name = str(file)
-        valid = masks.file_mask(file, invert=options.invert_mask, report=report)
+        valid = masks.file_mask(
+            file, invert=options.invert_mask, grow_px=options.grow_mask, report=report
+        )
     elif options.mask == ALPHA:
         name, valid = "the alpha channel", masks.alpha_mask(image) != options.invert_mask
     else:
         name = f"the colour {options.mask_colour}"
         valid = masks.colour_mask(image, options.mask_colour, options.mask_tolerance)
         valid = valid != options.invert_mask
+    if not file:
+        valid = masks.grown(valid, options.grow_mask or 0)
     masks.check(valid, image.shape[:2], name, allow_large=options.large_mask)
     return valid
+
+
+def _say_if_deep(job, valid):
+    """Say so where a hole is deeper than the network has learned to fill."""
+    from infer.masks import DEEPEST_PX, depth_px
+
+    depth = depth_px(valid)
+    if depth > DEEPEST_PX:
+        report(
+            f"{job.source}: a hole is {depth:.0f} px deep; the network learned to fill scratches, "
+            f"and below {DEEPEST_PX} px it gives a smooth surface without texture"
+        )
 
 
 def _mask_key(options, file):
     """What the result depends on beside the network: the mask, and how it is read."""
     choices = [options.mask_colour, options.mask_tolerance, options.invert_mask, options.all_pixels]
+    choices.append(options.grow_mask)
     if file is None:
         return f"{options.mask} {choices}"
     stat = file.stat()

@@ -55,8 +55,9 @@ def run(weights, photo, *arguments, task="inpaint", network="masked"):
 
 
 @pytest.mark.parametrize("network", ["masked", "plain"])
-def test_denoises_with_either_network(weights, photo, network):
-    assert run(weights, photo, task="denoise", network=network) == 0
+@pytest.mark.parametrize("task", ["denoise", "jpeg"])
+def test_restores_with_either_network(weights, photo, network, task):
+    assert run(weights, photo, task=task, network=network) == 0
     result = load_image(photo.parent / "out.png")
     assert result.shape == (23, 29, 3) and (result != load_image(photo)).any()
 
@@ -225,11 +226,54 @@ def test_grey_values_in_a_mask_are_told(photo):
     mask[0, :2] = 127, 128
     save_image(photo.parent / "grey.png", mask)
     sentences = []
-    valid = masks.file_mask(photo.parent / "grey.png", report=sentences.append)
+    told = f"{photo.parent / 'grey.png'} has 2 grey pixels; 128 and above count as real"
+    valid = masks.file_mask(photo.parent / "grey.png", grow_px=0, report=sentences.append)
     assert not valid[0, 0] and valid[0, 1]
-    assert sentences == [
-        f"{photo.parent / 'grey.png'} has 2 grey pixels; 128 and above count as real"
-    ]
+    assert not masks.file_mask(photo.parent / "grey.png", report=sentences.append)[0, 1]
+    further = ", and damage reaches 1 px further (--grow-mask)"
+    assert sentences == [told, told + further]
+
+
+def test_masks_grow_where_they_are_antialiased(tmp_path):
+    """Text drawn with soft edges: its half-covered pixels count as damaged too."""
+    hard = np.full((17, 19), 255, np.uint8)
+    hard[6:9, 5:12] = 0
+    soft = hard.copy()
+    soft[5, 5:12] = soft[9, 5:12] = 200  # by themselves real
+    save_image(tmp_path / "hard.png", hard)
+    save_image(tmp_path / "soft.png", soft)
+    silent = {"report": lambda sentence: None}
+    valid = masks.file_mask(tmp_path / "soft.png", **silent)
+    assert not valid[5:10, 4:13].any() and valid.sum() == 17 * 19 - 5 * 9
+    np.testing.assert_array_equal(masks.file_mask(tmp_path / "hard.png"), hard > 0)
+    kept = masks.file_mask(tmp_path / "soft.png", grow_px=0, **silent)
+    np.testing.assert_array_equal(kept, hard > 0)
+    wide = masks.file_mask(tmp_path / "hard.png", grow_px=3)
+    assert wide.sum() == 17 * 19 - 9 * 13
+    with pytest.raises(ValueError, match="grows by 0 px or more, got -1"):
+        masks.grown(hard > 0, -1)
+
+
+def test_masks_grow_by_the_option(weights, photo):
+    before = load_image(photo)
+    assert run(weights, photo, "--mask-colour", "#ffffff", "--grow-mask", "2") == 0
+    changed = (load_image(photo.parent / "out.png") != before).any(axis=2)
+    assert changed[5:12, 2:17].mean() > 0.9 and changed.sum() == changed[5:12, 2:17].sum()
+
+
+def test_a_hole_deeper_than_scratches_is_told(weights, tmp_path, capsys):
+    pixels = np.random.default_rng(1).integers(0, 200, (64, 64, 3), dtype=np.uint8)
+    mask = np.full((64, 64), 255, np.uint8)
+    mask[10:50, 10:50] = 0
+    save_image(tmp_path / "photo.png", pixels)
+    save_image(tmp_path / "mask.png", mask)
+    assert run(weights, tmp_path / "photo.png", "--mask", str(tmp_path / "mask.png")) == 0
+    error = capsys.readouterr().err
+    assert f"{tmp_path}/photo.png: a hole is 20 px deep" in error and error.count("\n") == 1
+    mask[18:] = 255
+    save_image(tmp_path / "mask.png", mask)
+    assert run(weights, tmp_path / "photo.png", "--mask", str(tmp_path / "mask.png")) == 0
+    assert capsys.readouterr().err == ""
 
 
 def test_mask_colours_have_a_tolerance():
