@@ -11,7 +11,7 @@ import numpy as np
 from data.folder import matching_files
 from data.pictures.folder import picture_files
 from data.pictures.read import load_image, rgb8
-from model.metrics import psnr, ssim
+from model.metrics import EXACT_DB, finite_psnr, ssim
 
 ENLARGED = [(who, key) for key in ("y", "rgb") for who in ("network", "bicubic")]
 RESTORED = [("input", "rgb"), ("network", "rgb")]
@@ -19,8 +19,7 @@ RESTORED = [("input", "rgb"), ("network", "rgb")]
 PERCEPTUAL = [("network", "lpips"), ("bicubic", "lpips")]
 """More of them, where LPIPS is measured."""
 
-LARGEST_PSNR_DB = 100.0
-EXACT = f"An exact picture counts as {LARGEST_PSNR_DB:.0f} dB."
+EXACT = f"An exact picture counts as {EXACT_DB:.0f} dB."
 """The PSNR of an exact picture is infinite, and so would every mean be that it is part of."""
 
 LPIPS_PX = 64  # smaller pictures have no LPIPS
@@ -103,22 +102,18 @@ def score(picture, hr, scale, lpips=None):
 
     Returns:
         Dict of ``psnr_y_db``, ``ssim_y``, ``psnr_rgb_db``, ``ssim_rgb`` and, if `lpips` is given,
-        ``lpips``. What a picture is too small for is None. PSNR is at most `LARGEST_PSNR_DB`.
+        ``lpips``. What a picture is too small for is None. PSNR is at most `EXACT_DB`.
     """
     a, b = picture[None], hr[None]
     values = {}
     for key, options in _conventions(scale).items():
         shorter = min(hr.shape[:2]) - 2 * options["border_px"]
-        values[f"psnr_{key}_db"] = _finite(psnr(a, b, **options)) if shorter > 0 else None
+        values[f"psnr_{key}_db"] = float(finite_psnr(a, b, **options)[0]) if shorter > 0 else None
         values[f"ssim_{key}"] = float(ssim(a, b, **options)[0]) if shorter >= _SSIM_PX else None
     if lpips:
         pair = b.astype(np.float32), a.astype(np.float32)
         values["lpips"] = float(lpips(*pair)[0]) if min(hr.shape[:2]) >= LPIPS_PX else None
     return values
-
-
-def _finite(psnr_db):
-    return min(float(psnr_db[0]), LARGEST_PSNR_DB)
 
 
 def _conventions(scale):

@@ -111,7 +111,8 @@ class Record:
 
 def release(lock):
     """Give a lock up; its file goes first, so that none is left behind."""
-    Path(lock.lock_file).unlink(missing_ok=True)
+    with contextlib.suppress(PermissionError):  # Windows, where the lock itself deletes it
+        Path(lock.lock_file).unlink(missing_ok=True)
     lock.release()
 
 
