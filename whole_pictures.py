@@ -64,6 +64,8 @@ def open_streams():
             os.open(os.devnull, os.O_RDWR)
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, "w" if number else "r"))  # noqa: SIM115
+    if hasattr(sys.stdout, "reconfigure"):  # file names may hold what the terminal cannot show
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 class Parser(argparse.ArgumentParser):

@@ -2,6 +2,9 @@
 
 import os
 import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +14,8 @@ from data.__main__ import COMMANDS, main
 from data.commands.options import TASKS as TASKS_IN_HELP
 from data.prepared import write_damaged
 from data.tasks import TASKS
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -138,3 +143,17 @@ def test_files_are_replaced_only_if_asked(run, hr_dir, words):
 def test_a_preview_of_pictures_smaller_than_the_crop(run, hr_dir):
     status, *_ = run("preview", "--damage", "clean", "--in", hr_dir, "-o", "s.png", "--crop-px", 1)
     assert status == 0 and np.asarray(Image.open("s.png")).ndim == 3
+
+
+def test_names_that_the_terminal_cannot_show_are_escaped(hr_dir, tmp_path):
+    """In a process of its own, whose output is ASCII."""
+    (hr_dir / "\xfc.png").write_bytes(b"x")
+    words = ["folder", "--hr", str(hr_dir), "--caches-dir", str(tmp_path / "caches")]
+    result = subprocess.run(
+        [sys.executable, "-m", "data", *words],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONIOENCODING": "ascii", "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
+    assert result.returncode == 1 and r"\xfc.png" in result.stdout, result.stderr
