@@ -104,9 +104,14 @@ def damage(task, picture, random, strength=None):
         pixel, 0 = damaged. All tasks but inpainting give 1 everywhere.
 
     Raises:
-        ValueError: There is no such task, or its strength cannot be that.
+        ValueError: There is no such task, or its strength cannot be that; or the picture is grey,
+            has alpha or is not uint8.
     """
     check_strength(task, strength)
+    if picture.ndim != 3 or picture.shape[2] != 3 or picture.dtype != np.uint8:
+        raise ValueError(
+            f"damage takes an RGB picture, (H, W, 3) uint8, got {picture.shape} {picture.dtype}"
+        )
     chosen = find_task(task)
     if strength is None:
         strength = random.uniform(*chosen.strengths)

@@ -268,3 +268,27 @@ def test_preview_refuses_an_unknown_damage(hr_dir, tmp_path, capsys):
     assert capsys.readouterr().err == (
         "error: damage must be mild, strong or a JSON file, got 'milt'\n"
     )
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_tasks_take_rgb_of_any_size_and_refuse_the_rest(task):
+    random = np.random.default_rng(1)
+    for size in ((1, 1), (2, 40)):
+        damaged, valid = damage_task(task, np.full((*size, 3), 90, np.uint8), random)
+        assert damaged.shape == (*size, 3) and valid.shape == (*size, 1)
+    for shape in ((7, 9), (7, 9, 1), (7, 9, 4)):
+        with pytest.raises(ValueError, match="takes an RGB picture"):
+            damage_task(task, np.zeros(shape, np.uint8), random)
+    with pytest.raises(ValueError, match="got .* float64"):
+        damage_task(task, np.zeros((7, 9, 3)), random)
+    for strength in (0, -1, float("nan")):
+        with pytest.raises(ValueError, match="strength"):
+            damage_task(task, np.zeros((7, 9, 3), np.uint8), random, strength)
+
+
+def test_the_smallest_lr_is_damaged():
+    for name in PRESETS:
+        damage = dataclasses.replace(PRESETS[name], clean=0, first_round=1)
+        for seed in range(20):
+            lr, hr = np.full((1, 1, 3), 90, np.uint8), np.full((4, 4, 3), 90, np.uint8)
+            assert damage(lr, hr, np.random.default_rng(seed)).shape == (1, 1, 3)
