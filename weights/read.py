@@ -30,11 +30,21 @@ def read(path, known=()):
     Raises:
         FileNotFoundError: There is no such file.
         ValueError: It is no weight file, is damaged, or asks for more than its own numbers.
+        OSError: It could not be read.
     """
     path = Path(path)
     if not path.is_file():
         kind = "a folder" if path.is_dir() else "no regular file" if path.exists() else ""
         raise FileNotFoundError(f"{path} is {kind}" if kind else f"no weight file at {path}")
+    try:
+        return _read(path, known)
+    except FileNotFoundError:  # of a file that this one names
+        raise
+    except OSError as error:  # of a zip archive with offsets before its beginning, or of the disk
+        raise OSError(f"{path} cannot be read: {error}") from error
+
+
+def _read(path, known):
     with path.open("rb") as file:
         head = file.read(9)
     if is_hdf5(path):
