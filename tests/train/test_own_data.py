@@ -220,6 +220,7 @@ def features(width):
     return keras.Sequential(layers)
 
 
+@pytest.mark.slow
 def test_another_content_network_is_refused(tmp_path):
     def started(width):
         content_loss = vgg_content_loss(features(width))
@@ -298,6 +299,7 @@ def test_an_exact_picture_leaves_the_mean_finite_and_the_best_moves(tmp_path):
     assert [p.name for p in (tmp_path / "best").glob("*.index")] == ["ckpt-9.index"]
 
 
+@pytest.mark.slow
 def test_foundation_takes_plain_pairs_and_validation_of_one_kind(tmp_path):
     small = {"dim": 4, "num_blocks": (1, 0, 0, 0), "num_refinement_blocks": 0}
     model = restormer(**small, heads=(1, 1, 1, 2), mask_aware=True)
