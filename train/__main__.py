@@ -52,7 +52,7 @@ def main(arguments=None, program="python -m train"):
 
 def _sentence(error):
     if getattr(error, "errno", None) == errno.ENOSPC:
-        place = error.filename or "the disk"
+        place = error.filename or "a file"
         return f"no room for {place} ({error.strerror}): make room, then run the same command again"
     return error
 

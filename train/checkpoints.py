@@ -195,6 +195,9 @@ def _check_name(directory):
 
 def _check_writable(directory):
     directory.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryFile(dir=directory) as file:
-        file.write(bytes(2**16))  # an empty file fits on a full disk
-        file.flush()
+    try:
+        with tempfile.TemporaryFile(dir=directory) as file:
+            file.write(bytes(2**16))  # an empty file fits on a full disk
+            file.flush()
+    except OSError as error:  # a file without a name is not named
+        raise OSError(error.errno, error.strerror, str(directory)) from error
