@@ -319,6 +319,7 @@ class Trainer:
         if self.step and plan.is_due(self.step) and not log.has(self.step):
             self._evaluate_and_log(log, valid_dataset, plan, interrupts)  # was interrupted there
             self._checkpoints.save_last(self.step)
+        self._keep_before_cool_down(plan)
         batches = iter(distributed(train_dataset, self.step, self.strategy))
         while self.step < plan.steps:
             interrupts.check()
@@ -341,10 +342,14 @@ class Trainer:
             if due or time.monotonic() - saved_at > plan.checkpoint_every_s:
                 self._checkpoints.save_last(self.step)
                 saved_at = time.monotonic()
-            if self.step == plan.constant_until:
-                self._checkpoints.save_before_cool_down(self.step)
             if plan.pace and plan.pace.note(count):
                 plan = self._fix_end(log, valid_dataset, plan)
+            self._keep_before_cool_down(plan)
+
+    def _keep_before_cool_down(self, plan):
+        """Keep what a trapezoid can be prolonged from, at the step where it begins to fall."""
+        if self.step == plan.constant_until:
+            self._checkpoints.save_before_cool_down(self.step)
 
     def _fix_end(self, log, valid_dataset, plan):
         """Choose and note the steps of a run that was given hours."""

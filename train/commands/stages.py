@@ -118,7 +118,9 @@ def train(words, report=print):
     Interrupted or terminated, it has the stage save a checkpoint, and waits for that.
     """
     report(f"python -m train {shlex.join(words)}")
-    with subprocess.Popen([sys.executable, "-m", "train", *words]) as process:
+    command = [sys.executable, "-m", "train", *words]
+    # a session of its own: Ctrl-C in a terminal would reach the stage as a second signal
+    with subprocess.Popen(command, start_new_session=True) as process:
         try:
             return process.wait()
         except KeyboardInterrupt:

@@ -7,12 +7,12 @@ is computed twice after an interruption; tables and figures are made from these 
 
 import functools
 import json
-import os
 import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from model.restoration import restored
+from train.atomic_write import write_text
 from train.foundation import METRICS, fine_tune, mean_scores
 from train.studies.tables import draw_comparison, draw_error_maps, draw_series, write_table
 
@@ -121,7 +121,7 @@ class Study:
         scores["fine-tuned"] = self._scores(model, valid)
         if cell == self.cells(cell.task, "steps")[-1]:
             model.save_weights(self._weights(cell.task))
-        _write_json(self._file(cell), asdict(cell) | {"scores": scores})
+        write_text(self._file(cell), json.dumps(asdict(cell) | {"scores": scores}, indent=1))
         shutil.rmtree(run_dir)
         self._report(f"finished {cell.name}")
 
@@ -156,10 +156,3 @@ class Study:
         tuned = restored(model, damaged, valid_mask)
         pictures = {"input": damaged, "foundation": foundation, "fine-tuned": tuned, "truth": clean}
         return {name: batch[0].numpy() for name, batch in pictures.items()}
-
-
-def _write_json(path, content):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")
-    partial.write_text(json.dumps(content, indent=1))
-    os.replace(partial, path)

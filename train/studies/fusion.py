@@ -9,13 +9,13 @@ import csv
 import dataclasses
 import functools
 import json
-import os
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
 from model import resolve
+from train.atomic_write import write_text
 from train.recipes import PIXEL_WEIGHT, EsrganGeneratorTrainer, EsrganTrainer
 from train.studies.tables import draw_comparison
 
@@ -121,14 +121,14 @@ class FusionStudy:
         for name in self.variants:
             if not self._scores(name).exists():
                 scores = {key: self._score(name, key) for key in self._test_sets}
-                _write_json(self._scores(name), scores)
+                write_text(self._scores(name), json.dumps(scores, indent=1))
                 self._report(f"scored {name}")
         self.write()
 
     def _check_budget(self):
         file, budget = self.directory / "budget.json", self._recipe.budget
         if not file.exists():
-            _write_json(file, budget)
+            write_text(file, json.dumps(budget, indent=1))
         before = json.loads(file.read_text())
         other = [
             f"{key} {before[key]}, not {budget[key]}"
@@ -256,10 +256,3 @@ def write_table(path, scores):
 def _cell(value, best, metric):
     text = f"{value:.{2 if metric.endswith('db') else 4}f}"
     return f"**{text}**" if value == best else text
-
-
-def _write_json(path, content):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")
-    partial.write_text(json.dumps(content, indent=1))
-    os.replace(partial, path)
