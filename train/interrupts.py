@@ -4,15 +4,18 @@ import contextlib
 import signal
 import threading
 
+import tensorflow as tf
+
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Interrupts:
     """Turns signals into `KeyboardInterrupt` between updates; a context manager.
 
-    A signal that comes in the middle of an update waits for `check`; one that comes while the
-    network is evaluated, within `at_once`, does not. A second signal never waits. Outside the main
-    thread, where Python has no signals, nothing is changed.
+    A signal that comes while checkpoints and logs are written waits for `check`; one that comes
+    while the network is evaluated or an update is traced, within `at_once` or `between_graphs`,
+    does not. A second signal never waits. Outside the main thread, where Python has no signals,
+    nothing is changed.
     """
 
     def __init__(self):
@@ -32,9 +35,9 @@ class Interrupts:
             signal.signal(number, handler)
 
     def _handle(self, *_):
-        if self._asked or self._at_once:
+        again, self._asked = self._asked, True  # `check` raises if what is raised here is swallowed
+        if again or self._at_once:
             raise KeyboardInterrupt
-        self._asked = True
 
     def check(self):
         """Raise `KeyboardInterrupt` if a signal has come."""
@@ -50,3 +53,10 @@ class Interrupts:
             yield
         finally:
             self._at_once = False
+
+    def between_graphs(self):
+        """Let signals through while a graph is traced or run: Python sees them before or after it.
+
+        Run operation by operation, as TensorFlow can be told for debugging, they wait.
+        """
+        return contextlib.nullcontext() if tf.config.functions_run_eagerly() else self.at_once()

@@ -325,7 +325,8 @@ class Trainer:
             interrupts.check()
             count = min(self.options.steps_per_call, plan.until_event(self.step))
             try:
-                losses = self._updates.run(batches, tf.constant(count, tf.int64))
+                with interrupts.between_graphs():
+                    losses = self._updates.run(batches, tf.constant(count, tf.int64))
             except (StopIteration, tf.errors.OutOfRangeError):
                 self._checkpoints.save_last(self.step)
                 self._say(f"the training data ended at step {self.step} of {plan.steps}")

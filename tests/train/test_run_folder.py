@@ -207,21 +207,21 @@ def test_a_run_of_hours_ends_on_time_and_keeps_its_plan(tmp_path):
     said, rate = [], Trapezoid(1e-3, None, rise_steps=2)
     run = trainer(tmp_path, rate, said)
     begun_at = time.monotonic()
-    run.train(batches(), evaluate_every=1000, hours=20 / 3600)
+    run.train(batches(), evaluate_every=1000, hours=40 / 3600)
     took_s = time.monotonic() - begun_at
     plan = json.loads((tmp_path / "run.json").read_text())["plan"]
     assert run.step == plan["steps"] and 0 < plan["cool_down_steps"] < plan["steps"]
-    assert 10 < took_s < 40  # the machine may be busy; benchmarks measure it
+    assert 20 < took_s < 80  # the machine may be busy; benchmarks measure it
     assert any(f"{plan['steps']:,} steps in" in sentence for sentence in said)
     line = json.loads((tmp_path / "metrics.jsonl").read_text().splitlines()[-1])
     assert line["learning_rate"] < 1e-4
     again = trainer(tmp_path, rate)
-    again.train(batches(), evaluate_every=1000, hours=20 / 3600)
+    again.train(batches(), evaluate_every=1000, hours=40 / 3600)
     assert again.step == plan["steps"]
     with pytest.raises(ValueError, match="is a run of .* hours, .* steps: resume with these hours"):
         trainer(tmp_path, rate).train(batches(), hours=1)
     longer = trainer(tmp_path, rate, said, extend=True)
-    longer.train(batches(), evaluate_every=1000, hours=15 / 3600)
+    longer.train(batches(), evaluate_every=1000, hours=30 / 3600)
     assert any("before-cool-down" in sentence for sentence in said)
     assert longer.step == json.loads((tmp_path / "run.json").read_text())["plan"]["steps"]
 
