@@ -26,8 +26,8 @@ NETWORKS = {
     },
     "face": {  # the specialist of `faces`
         "clean": ("wdsr-b-32-x4-faces-gan",),
-        "lossy": ("wdsr-b-32-x4-photo-faces-gan", "wdsr-b-32-x4-faces-gan"),
-        "noisy": ("wdsr-b-32-x4-photo-faces-gan", "wdsr-b-32-x4-faces-gan"),
+        "lossy": ("wdsr-b-32-x4-photo-faces-gan", "wdsr-b-32-x4-photo", "wdsr-b-32-x4-faces-gan"),
+        "noisy": ("wdsr-b-32-x4-photo-faces-gan", "wdsr-b-32-x4-photo", "wdsr-b-32-x4-faces-gan"),
     },
 }
 """What for → kind of picture → networks, the first of which that is bundled is taken."""

@@ -76,6 +76,33 @@ def _wdsr_of_another_scale(scale):
     )
 
 
+def _tuned_to(kind):
+    """The foundation network fine-tuned to one kind of damage, without masks."""
+    return Recipe(
+        (
+            stage(
+                "foundation",
+                **_RESTORMER,
+                no_masks=True,
+                mix=[f"{kind}=445"],
+                valid_mix=[f"{kind}=5"],
+                crop_px=96,
+                batch_size=4,
+                steps=1200,
+                learning_rate=1e-3,
+                schedule="trapezoid",
+                warm_up_steps=50,
+                fall_steps=700,
+                ema_decay=0.99,
+                evaluate_every=300,
+                seed=21,
+                **_BF16,
+                start_from=bundled("restormer-small"),
+            ),
+        ),
+    )
+
+
 RECIPES = {
     "edsr-16-x4": Recipe(
         (
@@ -131,8 +158,38 @@ RECIPES = {
                 **_BF16,
                 start_from=BEFORE,
             ),
+            stage(
+                "wdsr-b",
+                **_WDSR,
+                **_PHOTOS,
+                steps=5500,
+                learning_rate=1e-3,
+                warm_up_steps=100,
+                fall_steps=2200,
+                **_BF16,
+                start_from=BEFORE,
+            ),
         ),
         "up to step 3,363 windows were drawn in proportion to a picture's area (commit 3ca1514)",
+    ),
+    "wdsr-b-32-x4-photo": Recipe(
+        (
+            stage(
+                "wdsr-b",
+                **_WDSR,
+                **_PHOTOS,
+                damage="mild",
+                steps=6000,
+                learning_rate=1e-3,
+                warm_up_steps=100,
+                fall_steps=3500,
+                ema_decay=0.999,
+                evaluate_every=1000,
+                seed=5,
+                **_BF16,
+                start_from=bundled("wdsr-b-32-x4"),
+            ),
+        ),
     ),
     "wdsr-b-32-x4-faces": Recipe(
         (
@@ -183,20 +240,7 @@ RECIPES = {
             ),
         ),
     ),
-    "restormer-small-antialias": Recipe(
-        (
-            stage(
-                "foundation",
-                **_TUNED,
-                no_masks=True,
-                mix=["aliasing=445"],
-                valid_mix=["aliasing=6"],
-                steps=900,
-                learning_rate=1e-3,
-                evaluate_every=300,
-            ),
-        ),
-    ),
+    "restormer-small-antialias": _tuned_to("aliasing"),
     "restormer-small-deblur": Recipe(
         (
             stage(

@@ -24,6 +24,7 @@ COMMANDS = {
 QUEUE = (
     "restormer-small",
     "wdsr-b-32-x4",
+    "wdsr-b-32-x4-photo",
     "restormer-small-denoise",
     "restormer-small-deblur",
     "restormer-small-antialias",

@@ -1,6 +1,7 @@
 """``python -m train foundation|fine-tune``: restoration networks, on made damage or own pairs."""
 
 import functools
+import json
 
 from train.commands import run as runs
 from train.commands.options import (
@@ -329,9 +330,10 @@ def _begin_from(path, model, report=print):
         return
     masked = load_model(path)
     plain = without_masks(masked)
-    if plain.built_by != model.built_by:
-        there, here = plain.built_by.arguments, model.built_by.arguments
-        differing = [f"{n} {there[n]}, not {here[n]}" for n in here if there.get(n) != here[n]]
+    # a file's arguments are JSON's: lists, where a builder's defaults are tuples
+    there, here = (json.loads(json.dumps(m.built_by.arguments)) for m in (plain, model))
+    differing = [f"{n} {there.get(n)}, not {here[n]}" for n in here if there.get(n) != here[n]]
+    if differing:
         raise ValueError(f"{path} is of a network with {'; '.join(differing)}")
     model.set_weights(plain.get_weights())
     model.loaded_digest = ""
