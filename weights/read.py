@@ -81,6 +81,8 @@ def _read_keras(path):
             if not is_hdf5(weights):
                 raise ValueError(f"{path} is damaged: its {_WEIGHTS} is no HDF5")
             found = weight_contents.read(weights)
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path} is damaged: its {_CONFIG} is no JSON ({error})") from error
     except ValueError as error:
         raise ValueError(str(error).replace(str(weights), str(path))) from error
     except (zipfile.BadZipFile, zlib.error, NotImplementedError, EOFError) as error:

@@ -13,7 +13,7 @@ from model.edsr import edsr
 from model.layers import fold_weight_norm
 from model.restormer import restormer
 from model.wdsr import wdsr_b
-from weights import load_model, manifest
+from weights import load_model
 
 HAS_ONNX = all(importlib.util.find_spec(name) for name in ("onnx", "tf2onnx", "onnxruntime"))
 
@@ -69,8 +69,12 @@ def test_restormers_of_any_size(tmp_path, kind, arguments):
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::FutureWarning")
 @pytest.mark.parametrize("kind", FORMATS)
-@pytest.mark.parametrize("name", manifest())
-def test_all_bundled_networks(tmp_path, name, kind):
+@pytest.mark.parametrize(
+    "name", ["edsr-16-x4", "wdsr-b-32-x4", "restormer-small-denoise", "restormer-small-inpaint"]
+)
+def test_a_bundled_network_of_each_family(tmp_path, name, kind):
+    if kind == "onnx" and name.startswith("restormer"):
+        pytest.skip("tf2onnx takes over ten minutes; small ones are tested above")
     if kind == "onnx" and not HAS_ONNX:
         pytest.skip("needs the extra onnx")
     assert export(fold_weight_norm(load_model(name)), tmp_path / "net", kind) < LARGEST_DIFFERENCE

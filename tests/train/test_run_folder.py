@@ -112,7 +112,8 @@ def test_a_signal_saves_the_last_step_and_the_run_resumes_bit_for_bit(number, tm
             time.sleep(0.001)
         os.kill(os.getpid(), number)
 
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # a job in the background of a shell ignores SIGINT
+    before = {n: signal.signal(n, signal.default_int_handler) for n in {signal.SIGTERM, number}}
     thread = threading.Thread(target=stop)
     thread.start()
     try:
@@ -120,7 +121,8 @@ def test_a_signal_saves_the_last_step_and_the_run_resumes_bit_for_bit(number, tm
             run.train(batches(), steps=60, evaluate_every=2)
     finally:
         thread.join()
-        signal.signal(signal.SIGTERM, before)
+        for each, handler in before.items():
+            signal.signal(each, handler)
     assert 3 <= run.step < 60
     again = trainer(tmp_path / "run")
     assert again.step == run.step

@@ -76,7 +76,7 @@ def _wdsr_of_another_scale(scale):
     )
 
 
-def _tuned_to(kind):
+def _tuned_to(kind, steps, fall_steps, remark=""):
     """The foundation network fine-tuned to one kind of damage, without masks."""
     return Recipe(
         (
@@ -88,11 +88,11 @@ def _tuned_to(kind):
                 valid_mix=[f"{kind}=5"],
                 crop_px=96,
                 batch_size=4,
-                steps=1200,
+                steps=steps,
                 learning_rate=1e-3,
                 schedule="trapezoid",
                 warm_up_steps=50,
-                fall_steps=700,
+                fall_steps=fall_steps,
                 ema_decay=0.99,
                 evaluate_every=300,
                 seed=21,
@@ -100,6 +100,7 @@ def _tuned_to(kind):
                 start_from=bundled("restormer-small"),
             ),
         ),
+        remark,
     )
 
 
@@ -240,7 +241,10 @@ RECIPES = {
             ),
         ),
     ),
-    "restormer-small-antialias": _tuned_to("aliasing"),
+    "restormer-small-antialias": _tuned_to("aliasing", 1200, 700),
+    "restormer-small-jpeg": _tuned_to(
+        "jpeg", 800, 340, "begun as 1,200 steps and shortened at step 525"
+    ),
     "restormer-small-deblur": Recipe(
         (
             stage(

@@ -28,6 +28,7 @@ QUEUE = (
     "restormer-small-denoise",
     "restormer-small-deblur",
     "restormer-small-antialias",
+    "restormer-small-jpeg",
     "restormer-small-inpaint",
     "wdsr-b-32-x4-faces",
     "wdsr-b-32-x4-gan",
