@@ -80,6 +80,7 @@ def test_a_bundled_network_of_each_family(tmp_path, name, kind):
     assert export(fold_weight_norm(load_model(name)), tmp_path / "net", kind) < LARGEST_DIFFERENCE
 
 
+@pytest.mark.filterwarnings("ignore:.*tf.lite.Interpreter is deprecated:UserWarning")
 def test_a_mask_aware_network_in_tflite(tmp_path):
     """Two inputs by name; what lies under the mask changes nothing."""
     model = _small_restormer(mask_aware=True)
