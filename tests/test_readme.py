@@ -162,6 +162,7 @@ DAMAGE = {
     "denoise": "gaussian-noise",
     "deblur": "motion-blur",
     "antialias": "aliasing",
+    "jpeg": "jpeg",
     "inpaint": "inpainting",
 }
 
