@@ -191,6 +191,7 @@ RECIPES = {
                 start_from=bundled("wdsr-b-32-x4"),
             ),
         ),
+        "begun as 9,000 steps and shortened at step 1,423; validated on 25 pictures of b100",
     ),
     "wdsr-b-32-x4-faces": Recipe(
         (
