@@ -98,7 +98,7 @@ def test_get_fetches_converts_and_keeps(server, monkeypatch, tmp_path, published
         load_model(name)
     assert main(["weights", "get", name]) == 0
     out = capfd.readouterr().out
-    assert "rrdb_net(scale=1, num_filters=8, num_blocks=1, num_growth=4)" in out
+    assert "rrdb_net(scale=1, num_filters=8, num_blocks=1, num_growth=4, unshuffle=True)" in out
     assert out.rstrip().endswith(str(cached(name)))
     assert load_model(name).built_by.name == "rrdb_net"
     note = weight_file.read_note(cached(name))
