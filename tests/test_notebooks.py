@@ -44,8 +44,9 @@ def texts(notebook):
 def differences(kept, now):
     """Sentences on lines of two outputs that are no longer the same.
 
-    A network gives the same numbers on any machine but for rounding. Short trainings differ more,
-    above all a GAN's: half a decibel, or a fifth of a loss.
+    A network gives the same numbers on any machine but for rounding. Short trainings differ more:
+    half a decibel, or a fifth of a loss. Losses of a GAN are not compared: Adam makes whole steps
+    of rounding errors, and the discriminator's losses go their own way within ten steps.
     """
     if NUMBER.sub("N", kept) != NUMBER.sub("N", now):
         return [f"{now!r} was {kept!r}"]
@@ -55,6 +56,8 @@ def differences(kept, now):
         numbers = zip(IN_CONTEXT.findall(old_line), IN_CONTEXT.findall(new_line), strict=True)
         for (before, old, after), (_, new, _) in numbers:
             in_db = before or after
+            if "discriminator_loss" in old_line and not in_db:
+                continue
             allowed = tolerance["abs"] if in_db else tolerance["rel"] * abs(value(old))
             last_digit = 10.0 ** -len(old.partition(".")[2].partition("e")[0])
             if abs(value(new) - value(old)) > max(allowed, 1.01 * last_digit):
@@ -75,6 +78,9 @@ def test_numbers_are_compared():
     assert differences(training, "step 7: psnr_rgb_db 28.6, loss 0.0085") == []
     assert differences(training, "step 7: psnr_rgb_db 28.9, loss 0.00941") != []
     assert differences(training, "step 7: psnr_rgb_db 28.3, loss 0.02") != []
+    gan = "step 7: psnr_rgb_db 28.3, discriminator_loss 2.19"
+    assert differences(gan, "step 7: psnr_rgb_db 28.3, discriminator_loss 0.8") == []
+    assert differences(gan, "step 7: psnr_rgb_db 27.3, discriminator_loss 2.19") != []
     assert differences("done", "resumed") == ["'resumed' was 'done'"]
 
 
