@@ -54,8 +54,8 @@ class Settings:
 
 
 def fingerprint(model):
-    """Return a digest of a network's weights."""
-    digest = hashlib.sha256()
+    """Return a digest of a network's weights, and of what its layers compute in."""
+    digest = hashlib.sha256("".join(layer.compute_dtype for layer in model.layers).encode())
     for weight in model.get_weights():
         digest.update(weight.tobytes())
     return digest.hexdigest()[:16]

@@ -29,11 +29,13 @@ class SRModel(keras.Model):
 
     Takes and gives float32 NHWC RGB pictures in 0..255. `built_by` is set by `builder`,
     `loaded_digest` is text as soon as weights were read from a file: ``""``, or the digest that a
-    run noted of them.
+    run noted of them. `half_loss_db` is what half precision costs (PSNR-Y, dB), where the file
+    says it.
     """
 
     built_by = None
     loaded_digest = None
+    half_loss_db = None
 
     def get_config(self):
         built_by = self.built_by and [self.built_by.name, self.built_by.arguments]

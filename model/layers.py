@@ -214,7 +214,8 @@ def fold_weight_norm(model):
             target.set_weights([source.kernel, source.bias])
         else:
             target.set_weights(source.get_weights())
-    folded.built_by = getattr(model, "built_by", None)
+    for of_file in ("built_by", "half_loss_db"):
+        setattr(folded, of_file, getattr(model, of_file, None))
     return folded
 
 

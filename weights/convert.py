@@ -67,6 +67,8 @@ def load_files(files, arguments=None, *, allow_nan=False, report=print):
         raise ValueError(f"{shown}: {error}") from error
     if not allow_nan:
         refuse_nan(model, shown)
+    loss_db = files[0].note.get("half_loss_db")
+    model.half_loss_db = loss_db if isinstance(loss_db, float) else None
     if not files[0].note.get("builder"):
         report(f"{shown}: {_decided(found, model, arguments or {})}")
     return model

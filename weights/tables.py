@@ -108,6 +108,18 @@ def record(name_or_path, data_set, scores, task=None):
     weight_file.write_note(path, {kind: kept | {data_set: new}})
 
 
+def record_half(name_or_path, loss_db):
+    """Keep in a weight file what half precision costs its network: the most of all data sets.
+
+    Args:
+        name_or_path: As for `load_model`.
+        loss_db: PSNR-Y in float32 over that in half precision, dB.
+    """
+    path = find(name_or_path)
+    kept = weight_file.read_note(path).get("half_loss_db", loss_db)
+    weight_file.write_note(path, {"half_loss_db": float(max(kept, loss_db))})
+
+
 def _stem(file):
     return file.name.removesuffix(ENDING)
 

@@ -7,7 +7,13 @@ from pathlib import Path
 
 from data.quiet_start import load_tensorflow
 from infer.commands.faces import add_faces, fusion_of
-from infer.commands.options import add_model, add_tile, add_variants, network_of
+from infer.commands.options import (
+    add_model,
+    add_tile,
+    add_variants,
+    load_enlarging,
+    network_of,
+)
 from infer.commands.restore import FOUNDATION
 
 HELP = "Score a network on a folder of pictures: PSNR, SSIM, LPIPS."
@@ -40,7 +46,8 @@ def add_options(parser):
     parser.add_argument(
         "--record",
         metavar="DATA_SET",
-        help="keep the mean scores in the weight file, under this name of the data set",
+        help="keep the mean scores in the weight file, under this name of the data set; with "
+        "--half what half precision costs on it",
     )
     parser.add_argument(
         "--lpips",
@@ -62,6 +69,7 @@ def add_options(parser):
         "fetched",
     )
     add_variants(parser)
+    parser.set_defaults(full_precision=True)  # scores are of the plain network
     add_tile(parser)
 
 
@@ -95,7 +103,7 @@ def _add_restoration(group):
 def run(options):
     """Score a network; returns the exit status."""
     failures = []
-    if options.record and (options.self_ensemble or options.blend or options.half):
+    if options.record and (options.self_ensemble or options.blend):
         raise ValueError("--record keeps the scores of the plain network; leave the others out")
     if options.json:
         from infer.jobs import check_free
@@ -107,6 +115,8 @@ def run(options):
         raise ValueError("evaluate needs --hr DIR, or --real LAYOUT=DIR; --strength needs --task")
     elif options.face_model:
         _fusion(options, failures)
+    elif options.half and options.record:
+        _half_precision(options, failures)
     elif options.face_features:
         raise ValueError("--face-features scores fusion; give --face-model too")
     else:
@@ -151,6 +161,31 @@ def _enlarging(options, failures):
     _write_json(options, {"scale": scale, "luma_border_px": scale, "mean": mean, "pictures": table})
     if options.record:
         record(options.model or DEFAULT, options.record, mean["network"])
+
+
+def _half_precision(options, failures):
+    """Keep what bfloat16, the coarser of both half-precision types, costs a network."""
+    model = load_enlarging(options.model)
+    from infer import evaluate
+    from infer.upscaler import Upscaler
+    from model.precision import in_half
+    from weights.load import DEFAULT
+    from weights.tables import record_half
+
+    networks = {"float32": Upscaler(model), "bfloat16": Upscaler(in_half(model, "bfloat16"))}
+    scale = networks["float32"].reach.scale
+    table = {
+        pair.name: {
+            who: evaluate.score(network(pair.lr, tile=options.tile), pair.hr, scale)
+            for who, network in networks.items()
+        }
+        for pair in _pairs(options, scale, failures)
+    }
+    psnr = {who: mean["psnr_y_db"] for who, mean in evaluate.means(table, networks).items()}
+    loss_db = psnr["float32"] - psnr["bfloat16"]
+    name = options.model or DEFAULT
+    print(f"{name}: PSNR-Y {psnr['float32']:.3f} dB; in bfloat16 {loss_db:.4f} dB less")
+    record_half(name, loss_db)
 
 
 def _pairs(options, scale, failures):

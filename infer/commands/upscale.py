@@ -65,7 +65,7 @@ def _ready(options, name):
     from infer.upscaler import Upscaler
 
     network = Upscaler(model, self_ensemble=options.self_ensemble)
-    choices = [options.self_ensemble, options.half, options.overlap_px, options.quality]
+    choices = [options.self_ensemble, options.overlap_px, options.quality]
     key = f"{fingerprint(model)} {choices}"
     if not options.first:
         return network, key

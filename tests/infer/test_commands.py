@@ -17,7 +17,9 @@ from data.pictures.write import save_image, write_picture
 from infer.__main__ import main
 from infer.upscaler import upscale
 from model.edsr import edsr
+from model.layers import fold_weight_norm
 from model.wdsr import wdsr_b
+from model.weight_file import write_note
 from weights.load import load_model
 
 
@@ -238,6 +240,29 @@ def test_quality_options(folder, weights, tmp_path, capsys):
     arguments = [folder / "a.png", "-o", tmp_path / "y.png", "--blend", a, c, "0.5"]
     assert main(["upscale", *map(str, arguments)]) == 2
     assert "only networks of the same layers" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("loss_db", "device", "options", "is_half"),
+    [
+        (0.019, "bfloat16", [], True),
+        (0.02, "bfloat16", [], False),
+        (None, "bfloat16", [], False),
+        (0.001, None, [], False),
+        (0.001, "bfloat16", ["--full-precision"], False),
+    ],
+)
+def test_half_precision_where_device_and_network_are_made_for_it(
+    loss_db, device, options, is_half, folder, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("infer.variants.half_type", lambda: device)
+    model, file = wdsr_b(2, 8, num_res_blocks=2), tmp_path / "x.weights.h5"
+    model.save_weights(file)
+    if loss_db is not None:
+        write_note(file, {"half_loss_db": loss_db})
+    assert run(folder / "a.png", "-o", tmp_path / "x.png", *options, model=file) == 0
+    expected = upscale(fold_weight_norm(load_model(file)), load_image(folder / "a.png"))
+    assert (load_image(tmp_path / "x.png") != expected).any() == is_half
 
 
 def test_sixteen_bits_exif_and_profile_go_through(weights, tmp_path):

@@ -14,7 +14,7 @@ from infer.upscaler import upscale
 from model.edsr import edsr
 from model.lpips import lpips
 from model.wdsr import wdsr_b
-from model.weight_file import read_note
+from model.weight_file import read_note, write_note
 from weights.load import load_model
 
 
@@ -86,8 +86,19 @@ def test_evaluate_with_quality_options(hr_and_lr, weights, capsys):
         assert main([*arguments, *options]) == 0
         means.append(json.loads(table.read_text())["mean"]["network"]["psnr_y_db"])
     assert means[0] != means[1] and json.loads(table.read_text())["self_ensemble"]
-    assert main([*arguments, "--model", model, "--half", "--record", "x"]) == 2
+    assert main([*arguments, "--model", model, "--self-ensemble", "--record", "x"]) == 2
     assert "--record keeps the scores of the plain network" in capsys.readouterr().err
+
+
+def test_keeps_the_most_that_half_precision_costs(hr_and_lr, weights):
+    arguments = ["evaluate", "--hr", str(hr_and_lr / "hr"), "--model", str(weights)]
+    assert main([*arguments, "--half", "--record", "x"]) == 0
+    loss_db = read_note(weights)["half_loss_db"]
+    assert abs(loss_db) < 0.1 and load_model(weights).half_loss_db == loss_db
+    for kept, expected in ((5.0, 5.0), (-5.0, loss_db)):
+        write_note(weights, {"half_loss_db": kept})
+        assert main([*arguments, "--half", "--record", "y"]) == 0
+        assert read_note(weights)["half_loss_db"] == pytest.approx(expected)
 
 
 @pytest.mark.parametrize(
