@@ -10,6 +10,8 @@ import math
 import cv2
 import numpy as np
 
+_BAND_NUMBERS = 1 << 20  # of a result that are computed at a time by `imresize_to`
+
 
 def imresize(picture, scale=None, size=None, *, antialias=True):
     """Resize a picture exactly as MATLAB's ``imresize(…, "bicubic")`` does.
@@ -37,9 +39,42 @@ def imresize(picture, scale=None, size=None, *, antialias=True):
     lengths = picture.shape[:2]
     new_lengths = size or tuple(math.ceil(scale * n) for n in lengths)
     scales = (scale, scale) if scale else tuple(o / n for o, n in zip(size, lengths, strict=True))
+    taps = [
+        _contributions(*lengths, antialias, KERNELS["bicubic"])
+        for lengths in zip(lengths, new_lengths, scales, strict=True)
+    ]
+    return _both_axes(picture, taps, scales)
+
+
+def imresize_to(out, picture):
+    """Do what ``imresize(picture, size=out.shape[:2])`` does, in little memory beside the two.
+
+    Args:
+        out: Array to write to, of the picture's number type and number of channels; clipped to
+            the type's range, for floats to 0..255, and rounded where it holds whole numbers.
+        picture: (H, W) or (H, W, C), uint8, uint16 or float32 in 0..255.
+    """
+    lengths, new_lengths = picture.shape[:2], out.shape[:2]
+    scales = [new / old for new, old in zip(new_lengths, lengths, strict=True)]
+    rows, columns = (
+        _contributions(*lengths, True, KERNELS["bicubic"])
+        for lengths in zip(lengths, new_lengths, scales, strict=True)
+    )
+    top = np.iinfo(out.dtype).max if out.dtype.kind == "u" else 255
+    count = max(1, _BAND_NUMBERS // math.prod(out.shape[1:]))
+    for start in range(0, len(out), count):
+        sources, weights = (array[start : start + count] for array in rows)
+        first = sources.min()
+        band = picture[first : sources.max() + 1]
+        band = np.clip(_both_axes(band, [(sources - first, weights), columns], scales), 0, top)
+        out[start : start + count] = np.rint(band) if out.dtype.kind == "u" else band
+
+
+def _both_axes(picture, taps, scales):
+    """Resize by the `_contributions` for rows and for columns."""
     result = picture if picture.dtype == np.uint8 else picture.astype(np.float64)
     for axis in sorted((0, 1), key=lambda axis: scales[axis]):  # stable: rows first when equal
-        result = _resize_axis(result, axis, new_lengths[axis], scales[axis], antialias)
+        result = _weighted(result, axis, *taps[axis])
         if picture.dtype == np.uint8:
             result = np.floor(np.clip(result, 0, 255) + 0.5).astype(np.uint8)
     return result
@@ -81,6 +116,12 @@ def _resize_axis(picture, axis, out_length, scale, antialias, kernel=None):
     )
     if picture.dtype == np.float32:
         weights = weights.astype(np.float32)
+    return _weighted(picture, axis, sources, weights)
+
+
+def _weighted(picture, axis, sources, weights):
+    """Sum of the pixels at `sources` along an axis, (out_length, taps), with their weights."""
+    out_length = len(sources)
     # Spread over the channels: numpy is slow where its innermost loop has three turns.
     spread = (1,) * axis + (out_length,) + picture.shape[axis + 1 :] * axis
     result = None

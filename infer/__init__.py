@@ -10,11 +10,14 @@ if TYPE_CHECKING:
     from data.pictures.write import save_image
     from infer.faces import Fusion
     from infer.plot import plot_sample
+    from infer.sizes import OutputSize, Sized
     from infer.upscaler import Upscaler, upscale
     from weights.load import load_model
 
 __all__ = [
     "Fusion",
+    "OutputSize",
+    "Sized",
     "Upscaler",
     "load_image",
     "load_model",
@@ -25,6 +28,8 @@ __all__ = [
 
 _HOMES = {
     "Fusion": "infer.faces",
+    "OutputSize": "infer.sizes",
+    "Sized": "infer.sizes",
     "Upscaler": "infer.upscaler",
     "load_image": "data.pictures.read",
     "load_model": "weights.load",

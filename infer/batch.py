@@ -9,7 +9,6 @@ import hashlib
 import itertools
 import math
 import os
-import tempfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -22,7 +21,7 @@ from data.pictures.read import MAX_MEGAPIXELS, picture_size, read_picture
 from data.pictures.whole_file import whole_file
 from data.pictures.write import check_writable, encode
 from infer.jobs import Job, check_name
-from infer.memory import free_bytes
+from infer.memory import room_for
 from infer.record import Record, release
 from infer.sentences import sentence
 
@@ -214,7 +213,7 @@ class _Batch:
             job.target.parent.mkdir(parents=True, exist_ok=True)
             sizes.append(math.prod(shape) * np.dtype(dtype).itemsize)
             self._wait_for_writing(max(0, _UNWRITTEN_BYTES - sizes[-1]))
-            return _room_for(shape, dtype, job.target.parent)
+            return room_for(shape, dtype, job.target.parent)
 
         try:
             picture = reading.result()
@@ -256,14 +255,3 @@ class _Batch:
                 self._outcome.done += 1
             finally:
                 self._release(job)
-
-
-def _room_for(shape, dtype, folder):
-    """An array for a result: in memory, or in a nameless file if it would take a quarter of it."""
-    size = math.prod(shape) * np.dtype(dtype).itemsize
-    if size < free_bytes() / 4:
-        return np.empty(shape, dtype)
-    with tempfile.TemporaryFile(dir=folder) as file:
-        if hasattr(os, "posix_fallocate"):  # a full disk is an error now, not a crash later
-            os.posix_fallocate(file.fileno(), 0, size)
-        return np.memmap(file, dtype, "w+", shape=shape)

@@ -10,12 +10,13 @@ be a pair.
 import functools
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 
 from data.pictures.read import rgb8
+from data.resize import imresize_to
 from infer import detect, tiles
 from infer.detect import Detection, find
 from infer.face_masks import Mask, MaskOptions
@@ -45,20 +46,41 @@ class Fused:
         pixels: The enlarged picture.
         found: `Detection`s, px of the enlarged picture; all specialists' in a row.
         masks: Of those that were used.
+        masked_px: Height and width of the picture that `masks` belong to; None: of `pixels`.
     """
 
     pixels: np.ndarray
     found: list[Detection]
     masks: list[Mask]
+    masked_px: tuple[int, int] | None = None
 
     @functools.cached_property
     def mask(self):
         """Total weight of the specialists, (H, W) float32 in 0..1."""
-        total = np.zeros(self.pixels.shape[:2], np.float32)
+        total = np.zeros(self.masked_px or self.pixels.shape[:2], np.float32)
         for mask in self.masks:
             there = total[mask.support.y0 : mask.support.y1, mask.support.x0 : mask.support.x1]
             there[...] = 1 - (1 - there) * (1 - mask.weights())
-        return total
+        if total.shape == self.pixels.shape[:2]:
+            return total
+        out = np.empty(self.pixels.shape[:2], np.float32)
+        imresize_to(out, total)
+        return np.clip(out, 0, 1, out=out)
+
+    def with_pixels(self, pixels):
+        """The same of another size, to which the picture was enlarged or reduced afterwards."""
+        down, across = (pixels.shape[axis] / self.pixels.shape[axis] for axis in (0, 1))
+        found = [
+            replace(
+                box,
+                left=box.left * across,
+                top=box.top * down,
+                width=box.width * across,
+                height=box.height * down,
+            )
+            for box in self.found
+        ]
+        return Fused(pixels, found, self.masks, self.masked_px or self.pixels.shape[:2])
 
 
 class Fusion:

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from infer.upscaler import LUMA, Upscaler, checked
+from infer.arrays import checked
+from infer.upscaler import LUMA, Upscaler
 from model.restoration import has_mask, without_masks
 
 

@@ -7,6 +7,7 @@ that none of them bleeds into an edge.
 """
 
 import functools
+import warnings
 from dataclasses import replace
 
 import cv2
@@ -14,9 +15,11 @@ import numpy as np
 import tensorflow as tf
 
 from infer import tiles
+from infer.arrays import checked, result_dtype, without_hidden_colours
 from infer.margin import EXACT_UP_TO_PX, margin_px
 from infer.memory import free_bytes
 from infer.reach import reach
+from infer.sizes import Sized
 
 LUMA = np.array(
     [0.299, 0.587, 0.114], np.float32
@@ -30,13 +33,15 @@ _ROWS = 64
 _FLAT_PX = 5  # side of an all-white or all-black square whose middle the network may not tint
 
 
-def upscale(model, image, *, tile=None, overlap_px=None):
+def upscale(model, image, *, size=None, tile=None, overlap_px=None):
     """Enlarge a picture.
 
     Args:
         model: A functional network from RGB to RGB with the 0..255 contract.
         image: (H, W), (H, W, 2), (H, W, 3) or (H, W, 4), see `data.pictures.read`; uint8,
             uint16, or floats in 0..255.
+        size: `infer.sizes.OutputSize`; None: the network's scale. See `infer.sizes.Sized`, for what
+            is done to reach it; warns where the network runs more than once, or not at all.
         tile: None: the whole picture in one run. A number: tiles of this side in px, each run
             with a margin. ``"auto"``: the largest tile that fits in free memory.
         overlap_px: The margin: px read around each tile. None: the network's receptive field
@@ -52,7 +57,13 @@ def upscale(model, image, *, tile=None, overlap_px=None):
         ValueError: The model, the picture or an argument is not as said above.
         MemoryError: Not even a small tile fits.
     """
-    return Upscaler(model)(image, tile=tile, overlap_px=overlap_px)
+    network = Upscaler(model)
+    if size:
+        network = Sized(network, size)
+        remark = network.remark(np.shape(image))
+        if remark:
+            warnings.warn(remark, stacklevel=2)
+    return network(image, tile=tile, overlap_px=overlap_px)
 
 
 class Upscaler:
@@ -86,7 +97,7 @@ class Upscaler:
         """
         image = checked(image)
         return self.in_tiles(
-            _without_hidden_colours(image),
+            without_hidden_colours(image),
             self._enlarge,
             *self.result(image),
             tile=tile,
@@ -137,8 +148,8 @@ class Upscaler:
     def result(self, image):
         """Return shape and type of what `image` becomes."""
         height, width, *channels = image.shape
-        dtype = image.dtype if image.dtype in (np.uint8, np.uint16) else np.dtype(np.float32)
-        return (height * self.reach.scale, width * self.reach.scale, *channels), dtype
+        shape = (height * self.reach.scale, width * self.reach.scale, *channels)
+        return shape, result_dtype(image)
 
     def fitting_tile(self, overlap_px=None, picture_bytes=0, size=None):
         """Return the side in px of the largest tile that fits in memory.
@@ -234,42 +245,6 @@ def _traced(model):
         return model.traced
     signature = [tf.TensorSpec((None, None, None, 3), tf.float32)]
     return tf.function(functools.partial(model, training=False), input_signature=signature)
-
-
-def checked(image):
-    """Return a picture as an array; `ValueError` if it is none, see `upscale`."""
-    image = np.asarray(image)
-    if image.ndim not in (2, 3) or (image.ndim == 3 and image.shape[2] not in (1, 2, 3, 4)):
-        raise ValueError(f"a picture must be (H, W) or (H, W, 1 to 4), got {image.shape}")
-    if 0 in image.shape:
-        raise ValueError(f"a picture must have pixels, got {image.shape}")
-    if image.dtype in (np.uint8, np.uint16):
-        return image
-    if not np.issubdtype(image.dtype, np.floating):
-        raise ValueError(f"a picture must be uint8, uint16 or floats, got {image.dtype}")
-    if not np.isfinite(image).all():
-        raise ValueError("the picture holds NaN or infinite values")
-    return image
-
-
-def _without_hidden_colours(image):
-    """Replace the colours of fully transparent pixels by those of the nearest visible ones."""
-    if image.ndim == 2 or image.shape[2] not in (2, 4):
-        return image
-    hidden = image[..., -1] == 0
-    if not hidden.any() or hidden.all():
-        return image
-    _, labels = cv2.distanceTransformWithLabels(
-        hidden.astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
-    )
-    visible = np.flatnonzero(~hidden)
-    of_label = np.zeros(labels.max() + 1, np.int64)
-    of_label[labels.ravel()[visible]] = visible
-    filled = image.copy()
-    flat = filled.reshape(-1, image.shape[2])
-    gone = np.flatnonzero(hidden)
-    flat[gone, :-1] = flat[of_label[labels.ravel()[gone]], :-1]
-    return filled
 
 
 def _keep_black_and_white(pixels, output, scale):

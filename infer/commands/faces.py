@@ -8,6 +8,7 @@ from infer.commands import options as common
 from infer.commands.choice import default_networks, warn_if_unlike
 from infer.commands.pictures import conclude, prepare, report
 from infer.commands.pictures import run as run_all
+from infer.commands.size import add_size, size_of, sized, tell_runs
 
 HELP = "Enlarge pictures with one network, and the faces in them with another."
 EXAMPLE = "faces group.jpg -o big.png --save-mask mask.png"
@@ -39,13 +40,16 @@ def add_options(parser):
         help="also write the mask, white where the face network is: a picture file, or for several "
         "pictures a folder",
     )
+    add_size(parser)
     common.add_files(parser)
     common.add_tile(parser)
 
 
 def add_faces(parser):
     """Add the options on finding and mixing faces; returns their group."""
-    group = parser.add_argument_group("faces", "Sizes are px of the enlarged picture.")
+    group = parser.add_argument_group(
+        "faces", "Sizes are px of the picture as enlarged by the networks."
+    )
     group.add_argument(
         "--least-confidence",
         type=float,
@@ -89,6 +93,7 @@ def run(options):
 
     def make(job, pixels, **where):
         fusion, _ = ready[names[job]]
+        tell_runs(job, fusion, pixels.shape)
         return fusion(pixels, tile=options.tile, overlap_px=options.overlap_px, **where)
 
     def before(job, fused):
@@ -112,8 +117,12 @@ def _networks(options, todo):
 
 def _ready(options, kind, name):
     """The fusion for a kind of picture with that general network, and the key of its results."""
-    fusion, key = fusion_of(options, common.load_enlarging(name), kind)
-    return fusion, f"{key} {options.save_mask} {options.overlap_px} {options.quality}"
+    from infer.upscaler import Upscaler
+
+    general = common.load_enlarging(name)
+    fusion, key = fusion_of(options, general, kind)
+    choices = [options.save_mask, options.overlap_px, options.quality, size_of(options)]
+    return sized(fusion, options, again=Upscaler(general)), f"{key} {choices}"
 
 
 def _tell(job, fused):

@@ -12,6 +12,7 @@ from infer.commands.options import (
 )
 from infer.commands.pictures import conclude, prepare
 from infer.commands.pictures import run as run_all
+from infer.commands.size import add_size, size_of, sized, tell_runs
 
 HELP = "Enlarge pictures."
 EXAMPLE = "upscale photo.jpg -o big.png"
@@ -28,6 +29,7 @@ def add_options(parser):
     parser.add_argument(
         "--first", choices=FIRST, help="remove noise, or what JPEG left, before enlarging"
     )
+    add_size(parser)
     add_files(parser)
     add_variants(parser)
     add_tile(parser)
@@ -42,6 +44,7 @@ def run(options):
 
     def make(job, pixels, **where):
         network, _ = ready[names[job]]
+        tell_runs(job, network, pixels.shape)
         return network(pixels, tile=options.tile, overlap_px=options.overlap_px, **where)
 
     outcome = run_all(todo, make, options, lambda job: ready[names[job]][1], folder)
@@ -64,8 +67,8 @@ def _ready(options, name):
     from infer.batch import fingerprint
     from infer.upscaler import Upscaler
 
-    network = Upscaler(model, self_ensemble=options.self_ensemble)
-    choices = [options.self_ensemble, options.overlap_px, options.quality]
+    network = sized(Upscaler(model, self_ensemble=options.self_ensemble), options)
+    choices = [options.self_ensemble, options.overlap_px, options.quality, size_of(options)]
     key = f"{fingerprint(model)} {choices}"
     if not options.first:
         return network, key

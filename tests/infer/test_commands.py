@@ -297,7 +297,7 @@ def test_a_full_disk_leaves_nothing_behind(folder, weights, tmp_path, capsys, mo
 def test_large_results_go_through_a_file_and_wait_for_the_disk(
     folder, weights, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr("infer.batch.free_bytes", lambda: 4000)
+    monkeypatch.setattr("infer.memory.free_bytes", lambda: 4000)
     monkeypatch.setattr("infer.batch._UNWRITTEN_BYTES", 1)
     out = tmp_path / "out"
     assert run(folder, "-o", out, model=weights / "a.weights.h5") == 0
