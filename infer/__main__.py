@@ -38,7 +38,7 @@ def main(arguments=None, program="python -m infer"):
         return options.run(options) or 0
     except (ValueError, FileNotFoundError, IsADirectoryError, NotADirectoryError) as error:
         return _failed(error, 2)
-    except (OSError, MemoryError) as error:
+    except (OSError, MemoryError, ImportError) as error:
         return _failed(error, 1)
     except KeyboardInterrupt:
         return 130

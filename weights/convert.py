@@ -20,7 +20,7 @@ from weights.recognised import Recognised
 
 ENDING = ".weights.h5"
 _CHECK_PX = 32  # the smallest side every network takes
-_UNKNOWN_LICENCE = "not stated; that of the origin applies"
+UNKNOWN_LICENCE = "not stated; that of the origin applies"
 _OF_THE_NETWORK = ("builder", "arguments", "parameters")  # in a note; the rest is its history
 
 
@@ -159,7 +159,7 @@ def convert(paths, out=None, *, arguments=None, allow_nan=False, origin=None, re
     note = {
         "origin": [path.name for path in paths],
         "source_sha256": [sha256_of(path) for path in paths],
-        "licence": _UNKNOWN_LICENCE,
+        "licence": UNKNOWN_LICENCE,
     }
     weight_file.write_note(out, note | history | (origin or {}))
     report(f"{out}: {_check(model, out)}")

@@ -7,7 +7,7 @@ what each file says of itself, so that the three cannot disagree.
 import json
 from pathlib import Path
 
-from weights import catalogue, convert
+from weights import catalogue, convert, hub
 from weights.builders import register
 from weights.read import read
 
@@ -30,7 +30,8 @@ def load_model(name_or_path, arguments=None, *, allow_nan=False, report=print):
 
     Args:
         name_or_path: Name of a bundled or fetched network (`python -m infer weights` lists them),
-            or a file: this library's, or another that `weights.read` reads.
+            a file (this library's, or another that `weights.read` reads), or an address on a hub,
+            ``hf://owner/name[@revision][/file]``, see `weights.hub`.
         arguments: Builder's arguments that replace those of the file, or None.
         allow_nan: Whether numbers that are not finite are let through.
         report: Called with one sentence on what a file from elsewhere was recognised as.
@@ -43,7 +44,7 @@ def load_model(name_or_path, arguments=None, *, allow_nan=False, report=print):
         ValueError: The file is damaged, asks for more than it holds, or is of no network known
             here.
     """
-    file = read(find(name_or_path), _bundled())
+    file = read(find(name_or_path, report), _bundled())
     model = convert.load_files([file], arguments, allow_nan=allow_nan, report=report)
     model.loaded_digest = ""
     return model
@@ -55,12 +56,15 @@ def _bundled():
     return [(entry["bytes"], entry["sha256"]) for entry in entries]
 
 
-def find(name_or_path):
-    """Return the path of a weight file, or of the one that a name stands for.
+def find(name_or_path, report=print):
+    """Return the path of a weight file, or of the one that a name or address stands for.
 
     Raises:
         FileNotFoundError: There is no such name or file; says which there are and how to get them.
+        OSError: As for `weights.hub.fetched`.
     """
+    if hub.is_address(name_or_path):
+        return hub.fetched(name_or_path, report)
     path = Path(name_or_path)
     if path.is_file():
         return path

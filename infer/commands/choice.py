@@ -1,7 +1,6 @@
 """Which network a command takes for which picture, and what it says about it."""
 
 from collections import defaultdict
-from pathlib import Path
 
 from infer.commands.pictures import report
 
@@ -64,13 +63,14 @@ def warn_if_unlike(name, todo, max_megapixels):
 def learned_from_clean(name):
     """Whether a network's file says that it was trained, and not on damaged pictures."""
     from model.weight_file import read_note
-    from weights.load import manifest
+    from weights.load import find, manifest
 
     note = manifest().get(name)
     if note is None:
-        if not (Path(name).is_file() and str(name).endswith(".weights.h5")):
+        path = find(name)
+        if not path.name.endswith((".weights.h5", ".safetensors")):
             return False
-        note = read_note(name)
+        note = read_note(path)
     return bool(note.get("training")) and not note["training"].get("damage")
 
 

@@ -1,8 +1,10 @@
-"""``python -m infer weights``: list bundled and published weight files, or fetch the latter."""
+"""``python -m infer weights``: list weights, fetch published ones, or publish some."""
 
 from data.quiet_start import load_tensorflow
+from infer.commands.options import add_overwrite
+from infer.commands.publish import publish
 
-HELP = "List bundled networks and published ones, or fetch the latter."
+HELP = "List bundled networks and published ones, fetch the latter, or publish one."
 EXAMPLE = "weights get lpips-squeeze"
 
 
@@ -11,12 +13,16 @@ def add_options(parser):
     parser.add_argument(
         "action",
         nargs="?",
-        choices=("list", "get"),
+        choices=("list", "get", "publish"),
         default="list",
-        help="list: show all; get: fetch and convert published ones (default: list)",
+        help="list: show all; get: fetch and convert published ones; publish: write what a hub "
+        "needs (default: list)",
     )
     parser.add_argument(
-        "names", nargs="*", metavar="NAME", help="published weights to fetch, after get"
+        "names",
+        nargs="*",
+        metavar="NAME",
+        help="published weights to fetch, after get; one name or file to publish, after publish",
     )
     parser.add_argument(
         "--rebuild",
@@ -24,6 +30,23 @@ def add_options(parser):
         help="for developers: write the manifest and the tables of docs/models.md from the files",
     )
     add_allow_nan(parser)
+    group = parser.add_argument_group("publish")
+    group.add_argument(
+        "--to",
+        metavar="DIR_OR_ADDRESS",
+        help="folder to write weights, config and model card to, or hf://owner/name",
+    )
+    group.add_argument(
+        "--licence",
+        metavar="TEXT",
+        help="licence to name in file and card (default: what the file says)",
+    )
+    group.add_argument(
+        "--openmodeldb",
+        metavar="AUTHOR",
+        help="also write the network as ONNX, and an entry for openmodeldb.info by this author",
+    )
+    add_overwrite(group)
 
 
 def add_allow_nan(parser):
@@ -34,9 +57,13 @@ def add_allow_nan(parser):
 
 
 def run(options):
-    """List bundled and known outside weights, or fetch some of the latter."""
-    if bool(options.names) != (options.action == "get"):
+    """List bundled and known outside weights, fetch some of the latter, or publish one."""
+    if bool(options.names) != (options.action != "list"):
         raise ValueError("give `weights get` the names to fetch, and `weights list` none")
+    if options.action == "publish":
+        return publish(options)
+    if options.to or options.licence or options.openmodeldb:
+        raise ValueError("--to, --licence and --openmodeldb belong to `weights publish`")
     load_tensorflow()
     from weights import catalogue, tables
     from weights import load as bundled
