@@ -8,7 +8,7 @@ from whole_pictures import check_rooms
 if TYPE_CHECKING:
     from data.pictures.read import load_image
     from data.pictures.write import save_image
-    from infer.faces import Fusion
+    from infer.fusion import Fusion
     from infer.plot import plot_sample
     from infer.sizes import OutputSize, Sized
     from infer.upscaler import Upscaler, upscale
@@ -27,7 +27,7 @@ __all__ = [
 ]
 
 _HOMES = {
-    "Fusion": "infer.faces",
+    "Fusion": "infer.fusion",
     "OutputSize": "infer.sizes",
     "Sized": "infer.sizes",
     "Upscaler": "infer.upscaler",

@@ -15,13 +15,14 @@ from infer.commands import (
     evaluate,
     export,
     faces,
+    fuse,
     restore,
     upscale,
     weights,
 )
 from whole_pictures import Parser, open_streams, version
 
-COMMANDS = (upscale, restore, faces, compare, evaluate, weights, convert, export, demo)
+COMMANDS = (upscale, restore, faces, fuse, compare, evaluate, weights, convert, export, demo)
 
 _OTHERS = """
 further commands, each with its own --help:

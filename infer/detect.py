@@ -31,6 +31,8 @@ class Detection:
         left, top: Of the corner.
         width, height: Above 0.
         confidence: 0..1.
+        angle_deg: The box is turned by so much about its middle, clockwise as seen.
+        label: What it is.
     """
 
     left: float
@@ -38,19 +40,48 @@ class Detection:
     width: float
     height: float
     confidence: float = 1.0
+    angle_deg: float = 0.0
+    label: str = ""
 
     def padded(self, share, height, width):
         """Grow on each side by a share of width and height; clip to a picture of a size."""
         dx, dy = share * self.width, share * self.height
-        sides = (self.left - dx, self.top - dy, self.width + 2 * dx, self.height + 2 * dy)
-        return Detection(*sides, self.confidence).clipped(height, width)
+        grown = replace(
+            self,
+            left=self.left - dx,
+            top=self.top - dy,
+            width=self.width + 2 * dx,
+            height=self.height + 2 * dy,
+        )
+        return grown.clipped(height, width)
 
     def clipped(self, height, width):
-        """Return the part inside a picture of a size; its sides are 0 if there is none."""
-        left, top = max(0.0, self.left), max(0.0, self.top)
-        right, bottom = min(width, self.left + self.width), min(height, self.top + self.height)
+        """Return the part inside a picture of a size; its sides are 0 if there is none.
+
+        A turned box is not cut, for a part of it is no box.
+        """
+        box = self.upright()
+        left, top = max(0.0, box.left), max(0.0, box.top)
+        right, bottom = min(width, box.left + box.width), min(height, box.top + box.height)
         sides = (max(0.0, right - left), max(0.0, bottom - top))
-        return Detection(left, top, *sides, self.confidence)
+        if self.angle_deg and min(sides):
+            return self
+        return replace(box, left=left, top=top, width=sides[0], height=sides[1])
+
+    def corners(self):
+        """Corners, (4, 2): x and y in px, clockwise from the upper left one of the text or face."""
+        turn = cv2.getRotationMatrix2D((0, 0), -self.angle_deg, 1)[:, :2]
+        half = np.array([(-1, -1), (1, -1), (1, 1), (-1, 1)]) * (self.width / 2, self.height / 2)
+        middle = (self.left + self.width / 2, self.top + self.height / 2)
+        return middle + half @ turn.T
+
+    def upright(self):
+        """The box that is not turned and holds this one."""
+        if not self.angle_deg:
+            return self
+        (left, top), (right, bottom) = self.corners().min(axis=0), self.corners().max(axis=0)
+        sides = {"left": left, "top": top, "width": right - left, "height": bottom - top}
+        return replace(self, **{n: float(v) for n, v in sides.items()}, angle_deg=0.0)
 
 
 class Mtcnn:
@@ -78,25 +109,66 @@ class Mtcnn:
         ]
 
 
-def find(detector, picture, *, least_confidence=LEAST_CONFIDENCE, least_px=LEAST_PX):
+_FAULTS = (  # of a user's detector: without them a folder of pictures would end at the first
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    LookupError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+    cv2.error,
+)
+
+
+def find(
+    detector, picture, *, least_confidence=LEAST_CONFIDENCE, least_px=LEAST_PX, name="detector"
+):
     """Run a detector; drop what is unlikely, small or outside, and order the rest.
 
     Args:
-        detector: Function of the picture that gives boxes.
+        detector: Function of the picture that gives `Detection`s, or (left, top, width, height) or
+            (left, top, width, height, confidence).
         picture: (H, W, 3) uint8 RGB.
         least_confidence: Boxes below are dropped.
         least_px: Boxes whose shorter side is below are dropped.
+        name: Of the detector, in messages.
 
     Returns:
         Boxes clipped to the picture, from left to right.
+
+    Raises:
+        ValueError: The detector fails, or gives what is no box.
     """
-    clipped = (box.clipped(*picture.shape[:2]) for box in detector(picture))
+    height, width = picture.shape[:2]
+    try:
+        given = list(detector(picture))
+    except _FAULTS as error:
+        what = f"{type(error).__name__}: {error}"
+        raise ValueError(f"{name}: the detector failed on {width} × {height} px: {what}") from error
+    clipped = (_checked(box, name).clipped(height, width) for box in given)
     kept = [
         box
         for box in clipped
         if box.confidence >= least_confidence and min(box.width, box.height) >= max(least_px, 1)
     ]
     return sorted(kept, key=lambda box: (box.left, box.top))
+
+
+def _checked(box, name):
+    """A detector's box as a `Detection`."""
+    try:
+        box = box if isinstance(box, Detection) else Detection(*map(float, box))
+        numbers = [box.left, box.top, box.width, box.height, box.confidence, box.angle_deg]
+        usable = np.isfinite(numbers).all()
+    except (TypeError, ValueError):
+        usable = False
+    if not usable:
+        raise ValueError(
+            f"{name}: a detector must give Detection, or left, top, width and height with or "
+            f"without confidence, all finite; got {box}"
+        )
+    return box
 
 
 _SAME = 0.4  # shared over covered area, from which two boxes are of one face

@@ -64,7 +64,7 @@ def seam(picture, mask):
 
     Args:
         picture: (H, W, 3) in 0..255.
-        mask: (H, W) in 0..1, the ``mask`` of `infer.faces.Fused`.
+        mask: (H, W) in 0..1, the ``mask`` of `infer.fusion.Fused`.
 
     Returns:
         Mean squared gradient where the mask rises or falls, over that outside it, near by.

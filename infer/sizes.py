@@ -68,7 +68,7 @@ class Sized:
     reduction follows. What is to be smaller than the picture is only reduced.
 
     Args:
-        network: `infer.upscaler.Upscaler`, or `infer.faces.Fusion`.
+        network: `infer.upscaler.Upscaler`, or `infer.fusion.Fusion`.
         size: The `OutputSize`.
         again: Network of the same scale for the second run and later ones; None: the same.
         room: Function (shape, dtype) → array, for results of the network that are reduced later.
@@ -113,7 +113,7 @@ class Sized:
         """Make a picture of the wanted size; arguments as of `infer.upscaler.Upscaler`.
 
         Returns:
-            What the network returns: an array, or `infer.faces.Fused` of that size.
+            What the network returns: an array, or `infer.fusion.Fused` of that size.
         """
         image = checked(image)
         runs, size = self.plan(image.shape)

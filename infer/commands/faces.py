@@ -1,4 +1,7 @@
-"""``python -m infer faces``: a general network, and one for faces where faces are."""
+"""``python -m infer faces``: a general network, and one for faces where faces are.
+
+``fuse`` is the same with other specialists, too.
+"""
 
 import argparse
 from pathlib import Path
@@ -6,15 +9,13 @@ from pathlib import Path
 from data.quiet_start import load_tensorflow
 from infer.commands import options as common
 from infer.commands.choice import default_networks, warn_if_unlike
-from infer.commands.pictures import conclude, prepare, report
+from infer.commands.pictures import conclude, prepare
 from infer.commands.pictures import run as run_all
 from infer.commands.size import add_size, size_of, sized, tell_runs
+from infer.commands.specialists import Asked, specialist
 
 HELP = "Enlarge pictures with one network, and the faces in them with another."
 EXAMPLE = "faces group.jpg -o big.png --save-mask mask.png"
-
-LEAST_LEARNED_PX = 80
-"""Smallest face the bundled networks for faces learned from, see `data.faces`."""
 
 
 def add_options(parser):
@@ -34,15 +35,20 @@ def add_options(parser):
         help="use the face network only for the faces with these numbers, which a run without "
         "this option prints (for one picture)",
     )
-    parser.add_argument(
-        "--save-mask",
-        metavar="FILE_OR_DIR",
-        help="also write the mask, white where the face network is: a picture file, or for several "
-        "pictures a folder",
-    )
+    add_mask(parser)
     add_size(parser)
     common.add_files(parser)
     common.add_tile(parser)
+
+
+def add_mask(parser):
+    """Add ``--save-mask``."""
+    parser.add_argument(
+        "--save-mask",
+        metavar="FILE_OR_DIR",
+        help="also write the mask, white where specialists are: a picture file, or for several "
+        "pictures a folder",
+    )
 
 
 def add_faces(parser):
@@ -83,13 +89,14 @@ def numbers(text):
 def run(options):
     """Enlarge pictures with two networks; returns the exit status."""
     todo, folder = prepare(options)
-    if options.faces is not None and len(todo) > 1:
+    chosen = getattr(options, "faces", None)
+    if chosen is not None and len(todo) > 1:
         raise ValueError(f"--faces chooses in one picture, got {len(todo)}")
     masks = _mask_files(options, todo, folder)
     load_tensorflow()
     names = _networks(options, todo)
 
-    ready = {chosen: _ready(options, *chosen) for chosen in dict.fromkeys(names.values())}
+    ready = {kind: _ready(options, *kind) for kind in dict.fromkeys(names.values())}
 
     def make(job, pixels, **where):
         fusion, _ = ready[names[job]]
@@ -97,12 +104,14 @@ def run(options):
         return fusion(pixels, tile=options.tile, overlap_px=options.overlap_px, **where)
 
     def before(job, fused):
+        if not hasattr(fused, "found"):
+            return  # the picture was only reduced
         _tell(job, fused)
         if job in masks:
             _save_mask(masks[job], fused)
 
     outcome = run_all(todo, make, options, lambda job: ready[names[job]][1], folder, before)
-    if options.faces is not None and outcome.failures:
+    if chosen is not None and outcome.failures:
         raise ValueError(outcome.failures[0][1])
     return conclude(outcome, folder)
 
@@ -131,14 +140,7 @@ def _tell(job, fused):
 
     from infer.faces import described
 
-    tqdm.write(f"{job.source}: {described(fused.found)}")
-    small = sum(min(face.width, face.height) < LEAST_LEARNED_PX for face in fused.found)
-    if small:
-        report(
-            f"{small} of {len(fused.found)} faces are below {LEAST_LEARNED_PX} px of the enlarged "
-            "picture, smaller than the networks for faces learned from; --least-px "
-            f"{LEAST_LEARNED_PX} leaves them to the general network"
-        )
+    tqdm.write(f"{job.source}: {described(fused)}")
 
 
 def _mask_files(options, todo, folder):
@@ -171,14 +173,14 @@ def _save_mask(path, fused):
 
 
 def fusion_of(options, general, kind="clean"):
-    """Make the `Fusion` of a general network and ``--face-model``, and its key for `Settings`.
+    """Make the `Fusion` of a general network and its specialists, and its key for `Settings`.
 
-    Without that option the network for faces is the bundled one for this kind of picture.
+    Without ``--specialist`` that is the one for faces; networks that are not named are the bundled
+    ones for this kind of picture.
     """
-    from infer import detect
     from infer.batch import fingerprint
-    from infer.face_masks import MaskOptions
-    from infer.faces import Fusion, Specialist
+    from infer.fusion import Fusion
+    from infer.fusion_masks import MaskOptions
     from infer.upscaler import Upscaler
 
     mask_options = MaskOptions(
@@ -187,21 +189,8 @@ def fusion_of(options, general, kind="clean"):
         match_colour=options.match_colour,
         chosen=getattr(options, "faces", None),
     )
-    face = common.load_enlarging(options.face_model or _bundled(kind))
-    detector = detect.confirmed(detect.Mtcnn(options.least_px))
-    fusion = Fusion(Upscaler(general), [Specialist(Upscaler(face), detector)], mask_options)
-    return fusion, f"{fingerprint(general)} {fingerprint(face)} {mask_options}"
-
-
-def _bundled(kind):
-    from infer.first_look import NETWORKS
-    from weights.load import manifest
-
-    bundled = manifest()
-    found = next((name for name in NETWORKS["face"][kind] if name in bundled), None)
-    if found is None:
-        raise FileNotFoundError(
-            "no network for faces is bundled: give --face-model a file that `python -m train "
-            "esrgan --faces` made, or any network of the same scale"
-        )
-    return found
+    asked = getattr(options, "specialist", None) or [Asked("faces", None, options.face_model)]
+    ready = [specialist(options, one, kind) for one in asked]
+    fusion = Fusion(Upscaler(general), [specialist for specialist, _ in ready], mask_options)
+    keys = [fingerprint(general), *(key for _, key in ready)]
+    return fusion, f"{' '.join(keys)} {mask_options}"

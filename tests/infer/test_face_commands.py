@@ -9,9 +9,9 @@ from data.pictures.read import load_image
 from data.pictures.write import save_image
 from infer.__main__ import main
 from infer.detect import Detection
-from infer.face_masks import MaskOptions
-from infer.faces import Fusion, Specialist
 from infer.first_look import NETWORKS
+from infer.fusion import Fusion, Specialist
+from infer.fusion_masks import MaskOptions
 from infer.upscaler import Upscaler, upscale
 from model.dlibface import dlib_face
 from model.edsr import edsr
@@ -199,12 +199,19 @@ def test_without_names_the_command_takes_two_bundled_sharp_networks(finds, tmp_p
     assert named[2:] == [photo, photo]
 
 
-def test_faces_smaller_than_the_network_learned_from_are_named(weights, finds, tmp_path, capsys):
+def test_faces_that_are_too_small_are_told_and_left(weights, finds, tmp_path, capsys):
     finds += [*FACES, Detection(5, 5, 90, 85, 0.99)]
     save_image(tmp_path / "a.png", picture(3))
-    assert run(weights, tmp_path / "a.png", "-o", tmp_path / "out.png") == 0
-    error = capsys.readouterr().err
-    assert "2 of 3 faces are below 80 px" in error and "--least-px 80" in error
+    files = ["--overwrite", tmp_path / "a.png", "-o", tmp_path / "out.png", "--least-px", 25]
+    models = ["--model", weights / "general.weights.h5"]
+    models += ["--face-model", weights / "face.weights.h5"]
+    assert main([str(word) for word in ["faces", *files, *models]]) == 0
+    assert capsys.readouterr().out == (
+        f"{tmp_path}/a.png: 1 face found\n"
+        "  0: 90 × 85 px at (5, 5), confidence 0.990\n"
+        "  left to the general network: 20 × 30 px at (120, 80), confidence 0.950\n"
+        "  left to the general network: 20 × 30 px at (50, 40), confidence 0.987\n"
+    )
 
 
 def evaluate(weights, hr, *arguments):

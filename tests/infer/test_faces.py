@@ -6,9 +6,9 @@ from scipy.ndimage import gaussian_filter
 
 from data.pictures.read import load_image
 from infer.detect import Detection, confirmed
-from infer.face_masks import MaskOptions
 from infer.face_scores import seam
-from infer.faces import Fusion, Specialist
+from infer.fusion import Fusion, Specialist
+from infer.fusion_masks import MaskOptions
 from infer.upscaler import Upscaler, upscale
 from model.edsr import edsr
 from model.esrgan import rrdb_net

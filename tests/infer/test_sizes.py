@@ -10,8 +10,8 @@ from data.resize import imresize, imresize_to
 from infer.__main__ import main
 from infer.chain import Chain
 from infer.detect import Detection
-from infer.face_masks import MaskOptions
-from infer.faces import Fusion, Specialist
+from infer.fusion import Fusion, Specialist
+from infer.fusion_masks import MaskOptions
 from infer.sizes import OutputSize, Sized
 from infer.upscaler import Upscaler, upscale
 from model.edsr import edsr

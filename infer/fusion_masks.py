@@ -1,8 +1,13 @@
-"""Masks that blend a found face into a picture: a box, padded and blurred."""
+"""Masks that blend what was found into a picture: a box, padded and blurred.
+
+The box is convolved with a normalised Gaussian as wide as it is, in each direction, so that the
+edge of a large face is as soft, in proportion, as that of a small one.
+"""
 
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.special import ndtr
 
 from infer import tiles
 from infer.detect import LEAST_CONFIDENCE, LEAST_PX, PADDING
@@ -69,6 +74,50 @@ class Mask:
         """Weights inside the support, (h, w) float32 in 0..1."""
         box = self.support
         return np.outer(self._rows[box.y0 : box.y1], self._columns[box.x0 : box.x1])
+
+
+class TurnedMask:
+    """The soft mask of a box of any direction, as lines of text have.
+
+    Padding and softness are shares of the box's shorter side. Args and attributes as `Mask`.
+    """
+
+    def __init__(self, box, height, width, options):
+        shorter = min(box.width, box.height)
+        self._box, self._sigma = box, options.softness * shorter
+        self._sides = [n + 2 * options.padding * shorter for n in (box.width, box.height)]
+        reach = np.array(self._sides) / 2 + _CUT_SIGMAS * self._sigma
+        turn = np.deg2rad(box.angle_deg)
+        self._along = np.array([np.cos(turn), np.sin(turn)])  # of the box's width: x, y
+        self._middle = np.array([box.left + box.width / 2, box.top + box.height / 2])
+        far = np.abs(self._along) @ reach, np.abs(self._along) @ reach[::-1]
+        ends = [
+            (max(0, int(np.floor(middle - n))), min(size, int(np.ceil(middle + n))))
+            for middle, n, size in zip(self._middle, far, (width, height), strict=True)
+        ]
+        (x0, x1), (y0, y1) = ((start, max(start, end)) for start, end in ends)
+        self.support = tiles.Window(y0, y1, x0, x1)
+        self.colour_sigma = (_COLOUR_SIGMA * shorter,) * 2
+
+    def weights(self):
+        """Weights inside the support, (h, w) float32 in 0..1."""
+        box = self.support
+        y, x = np.mgrid[box.y0 : box.y1, box.x0 : box.x1].astype(np.float32) + 0.5
+        x, y = x - self._middle[0], y - self._middle[1]
+        along, across = (
+            x * self._along[0] + y * self._along[1],
+            y * self._along[0] - x * self._along[1],
+        )
+        return self._side(along, self._sides[0]) * self._side(across, self._sides[1])
+
+    def _side(self, place, length):
+        """1 within a length about 0 and 0 outside, convolved with the Gaussian, cut as `Mask`'s."""
+        if not self._sigma:
+            return (np.abs(place) < length / 2).astype(np.float32)
+        rest = ndtr(-_CUT_SIGMAS)
+        steps = (ndtr((place + s * length / 2) / self._sigma) for s in (1, -1))
+        rise, fall = (np.clip((step - rest) / (1 - 2 * rest), 0, 1) for step in steps)
+        return (rise - fall).astype(np.float32)
 
 
 def _profile(start, length, size, sigma):

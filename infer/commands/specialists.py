@@ -1,0 +1,93 @@
+"""Specialists of fusion as the commands name them: the built-in ones, and a user's own."""
+
+import argparse
+import re
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+from infer.commands import options as common
+
+BUILT_IN = ("faces",)
+_FORM = re.compile(r"([^=,]+)(?:=([^,]+:\w+))?(?:,(.+))?")
+
+
+class Asked(NamedTuple):
+    """What ``--specialist`` asks for.
+
+    Attributes:
+        name: "faces", or a name of the user's.
+        detector: "MODULE:FUNCTION" or "FILE.py:FUNCTION"; None: the one that belongs to the name.
+        weights: Name or file of the network; None: the bundled one.
+    """
+
+    name: str
+    detector: str | None
+    weights: str | None
+
+
+def asked_for(text):
+    """Read "faces", "faces,WEIGHTS" or "NAME=MODULE:FUNCTION,WEIGHTS"."""
+    form = _FORM.fullmatch(text)
+    asked = Asked(*form.groups()) if form else None
+    if not asked or not (asked.detector and asked.weights or asked.name in BUILT_IN):
+        raise argparse.ArgumentTypeError(
+            f"must be {', '.join(BUILT_IN)} or NAME=MODULE:FUNCTION,WEIGHTS, got {text!r}"
+        )
+    return asked
+
+
+def specialist(options, asked, kind):
+    """A `Specialist` as asked for, and what its results depend on."""
+    from infer import detect
+    from infer.batch import fingerprint
+    from infer.fusion import Specialist
+    from infer.upscaler import Upscaler
+
+    if asked.detector:
+        model, detector = common.load_enlarging(asked.weights), function_named(asked.detector)
+        key = f"{asked} {fingerprint(model)}"
+        return Specialist(Upscaler(model), detector, asked.name), key
+    model = common.load_enlarging(asked.weights or _bundled(kind))
+    detector = detect.confirmed(detect.Mtcnn(options.least_px))
+    return Specialist(Upscaler(model), detector), fingerprint(model)
+
+
+def function_named(text):
+    """The function "MODULE:FUNCTION" or "FILE.py:FUNCTION".
+
+    Raises:
+        ValueError: There is no such module, file or function.
+    """
+    import importlib
+    import importlib.util
+
+    place, _, name = text.rpartition(":")
+    try:
+        if place.endswith(".py"):
+            spec = importlib.util.spec_from_file_location(Path(place).stem, place)
+            module = importlib.util.module_from_spec(spec)
+            spec.loader.exec_module(module)
+        else:
+            sys.path.insert(0, "")  # the folder of the user, for the installed command too
+            module = importlib.import_module(place)
+        function = getattr(module, name)
+    except (ImportError, AttributeError, SyntaxError, OSError) as error:
+        raise ValueError(f"no detector {text}: {error}") from error
+    if not callable(function):
+        raise ValueError(f"a detector must be a function of a picture, got {text}")
+    return function
+
+
+def _bundled(kind):
+    from infer.first_look import NETWORKS
+    from weights.load import manifest
+
+    bundled = manifest()
+    found = next((name for name in NETWORKS["face"][kind] if name in bundled), None)
+    if found is None:
+        raise FileNotFoundError(
+            "no network for faces is bundled: give --face-model a file that `python -m train "
+            "esrgan --faces` made, or any network of the same scale"
+        )
+    return found
