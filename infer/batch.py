@@ -5,31 +5,30 @@ another process is making at the time is left to it.
 """
 
 import collections
+import contextlib
 import hashlib
 import itertools
 import math
 import os
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from data.pictures.read import MAX_MEGAPIXELS, picture_size, read_picture
 from data.pictures.whole_file import whole_file
 from data.pictures.write import check_writable, encode
 from infer.jobs import Job, check_name
 from infer.memory import room_for
+from infer.progress import Progress
 from infer.record import Record, release
 from infer.sentences import sentence
 
 _UNWRITTEN_BYTES = 512 << 20  # finished pictures that may wait for the disk
-_BAR = (
-    "{percentage:3.0f}%|{bar}| {n:.2f}/{total:.2f} megapixels "
-    "[{elapsed}, {remaining} left, {rate_noinv_fmt}{postfix}]"
-)
+_WINDOW = 256  # pictures that are sorted by size at a time
 
 
 @dataclass(frozen=True)
@@ -67,11 +66,13 @@ class Outcome:
     Attributes:
         done, skipped: Numbers of pictures.
         failures: ``(source, sentence)`` of each that failed.
+        summary: A line on speed and on the slowest pictures; None where few were made.
     """
 
     done: int = 0
     skipped: int = 0
     failures: list[tuple[Path, str]] = field(default_factory=list)
+    summary: str | None = None
 
 
 def run(jobs, make, settings, *, folder=None, before=None, report=print):
@@ -110,15 +111,13 @@ class _Batch:
         self._unwritten = collections.deque()  # (job, future, bytes)
 
     def __call__(self, jobs):
-        sizes = self._sizes([job for job in jobs if self._is_wanted(job)])
-        total = sum(height * width for height, width in sizes.values()) / 1e6
-        self._bar = tqdm(total=total, unit=" MP", bar_format=_BAR, disable=None, dynamic_ncols=True)
-        # by size: a GPU prepares its convolutions anew for each
-        jobs, others = sorted(sizes, key=sizes.__getitem__), []
-        with self._bar, ThreadPoolExecutor(self._settings.workers) as pool:
+        self._progress, others = Progress(len(jobs)), []
+        with (
+            contextlib.closing(self._progress),
+            ThreadPoolExecutor(self._settings.workers) as pool,
+        ):
             try:
-                for job, reading in self._read_ahead(pool, jobs):
-                    self._bar.set_postfix_str(f"{self._outcome.done}/{len(sizes)} pictures")
+                for job, reading in self._read_ahead(pool, self._by_size(jobs)):
                     if self._lock(job):
                         self._run(job, reading, pool)
                     elif job not in self._failed:
@@ -131,7 +130,19 @@ class _Batch:
             finally:
                 for job in list(self._locks):
                     self._release(job)
+        self._outcome.summary = self._progress.summary()
         return self._outcome
+
+    def _by_size(self, jobs):
+        """The jobs that are wanted; those near each other by size, for which a GPU prepares anew.
+
+        What is done and how large the others are is asked as the run goes on: archives begin at
+        once.
+        """
+        wanted = (job for job in jobs if self._is_wanted(job))
+        while window := list(itertools.islice(wanted, _WINDOW)):
+            sizes = self._sizes(window)
+            yield from sorted(sizes, key=sizes.__getitem__)
 
     def _is_wanted(self, job):
         """Skip what is done; refuse to replace what is not ours."""
@@ -142,6 +153,7 @@ class _Batch:
             line = self._record.line_of(job.target)
             if line and line.items() >= self._record.entry(job, self._settings.key(job)).items():
                 self._outcome.skipped += 1
+                self._progress.leave_out()
                 return False
             if not line and os.path.lexists(job.target) and not self._settings.overwrite:
                 raise ValueError(
@@ -163,6 +175,7 @@ class _Batch:
 
     def _fail(self, job, error):
         self._failed.add(job)
+        self._progress.leave_out()
         self._outcome.failures.append((job.source, sentence(error, job.target)))
 
     def _lock(self, job):
@@ -199,14 +212,16 @@ class _Batch:
             yield waiting.popleft()
 
     def _read(self, job):
-        return read_picture(job.source, max_megapixels=self._settings.max_megapixels)
+        began = time.monotonic()
+        picture = read_picture(job.source, max_megapixels=self._settings.max_megapixels)
+        return picture, time.monotonic() - began
 
     def _run(self, job, reading, pool):
         """Make one picture, unless another process did so since this run began."""
         if not self._is_wanted(job):
             self._release(job)
             return
-        sizes = []
+        sizes, began = [], time.monotonic()
 
         def room(shape, dtype):
             check_writable(job.target, *shape[:2])
@@ -216,22 +231,27 @@ class _Batch:
             return room_for(shape, dtype, job.target.parent)
 
         try:
-            picture = reading.result()
+            picture, seconds = reading.result()
+            size = math.prod(picture.pixels.shape[:2])
             result = self._make(
                 job,
                 picture.pixels,
                 out=room,
-                report=lambda pixels: self._bar.update(pixels / 1e6),
+                report=lambda pixels: self._progress.advance(pixels, size),
             )
         except (ValueError, OSError, MemoryError) as error:
             self._fail(job, error)
             self._release(job)
         else:
             picture.pixels = getattr(result, "pixels", result)
-            writing = pool.submit(self._write, job, picture, result)
-            self._unwritten.append((job, writing, sum(sizes)))
+            seconds += time.monotonic() - began
+            writing = pool.submit(self._write, job, picture, result, seconds)
+            self._unwritten.append((job, writing, max(1, sum(sizes))))
 
-    def _write(self, job, picture, result):
+    def _write(self, job, picture, result, seconds):
+        """Returns the seconds since the picture was begun to be read, but for waiting."""
+        began = time.monotonic()
+
         def finish(hidden):
             if self._before:
                 self._before(job, result)
@@ -242,16 +262,18 @@ class _Batch:
             encode(file, job.target.suffix, picture, self._settings.quality)
         for note in picture.notes:
             self._report(f"{job.source}: {note}")
+        return seconds + time.monotonic() - began
 
     def _wait_for_writing(self, allowed_bytes):
         """Wait until at most so many bytes of results are still to be written."""
         while self._unwritten and sum(size for *_, size in self._unwritten) > allowed_bytes:
             job, writing, _ = self._unwritten.popleft()
             try:
-                writing.result()
+                seconds = writing.result()
             except (ValueError, OSError, MemoryError) as error:
                 self._fail(job, error)
             else:
                 self._outcome.done += 1
+                self._progress.made(job.source, seconds)
             finally:
                 self._release(job)

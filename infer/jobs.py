@@ -1,23 +1,17 @@
-"""Which pictures a command is to make, and under which names.
+"""Under which names the results of pictures are written.
 
-`find_sources` says what files, folders and patterns name; `jobs_for` where each result goes; both
-before anything is read, so that what cannot work is said before a network runs.
+All is said before anything is read, so that what cannot work is said before a network runs, and
+without a look at any picture, so that archives begin at once: some hundred bytes of each are kept.
 """
 
-import collections
 import errno
-import glob
 import os
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from data.pictures.read import READABLE, picture_size
+from data.pictures.folder import Paths
 from data.pictures.write import WRITABLE, check_writable
-from infer.record import Record
-
-NO_ENDING = "without ending"
-LINK = "link to nowhere"
-FOLDER = "folder"
 
 
 @dataclass(frozen=True)
@@ -33,133 +27,35 @@ class Job:
     target: Path
 
 
-@dataclass
-class Sources:
-    """What `find_sources` found.
-
-    Attributes:
-        files: File → where it lies in the folder that was named: ``Path("trip/a.jpg")`` or just
-            its name.
-        many: A folder or pattern was named, or more than one file.
-        passed_over: Kind (an ending, or `NO_ENDING`, `LINK`, `FOLDER`) → number of files of it
-            that are no pictures.
-    """
-
-    files: dict[Path, Path] = field(default_factory=dict)
-    many: bool = False
-    passed_over: collections.Counter = field(default_factory=collections.Counter)
-
-    def remark(self):
-        """What was passed over, in a sentence; None: nothing."""
-        folders = self.passed_over[FOLDER]
-        files = [f"{count} {kind}" for kind, count in sorted(self.passed_over.items()) if count]
-        files = [words for words in files if not words.endswith(FOLDER)]
-        parts = [f"what is no picture ({', '.join(files)})"] if files else []
-        if folders:
-            parts.append(f"{folders} folder{'s' * (folders > 1)} (--recursive takes theirs)")
-        return f"passed over {' and '.join(parts)}" if parts else None
-
-
-def find_sources(patterns, out=None, *, recursive=False, suffix=""):
-    """List the pictures that files, folders and globs name.
-
-    A file is always taken. Of a folder or pattern hidden files are left out, and, where results go
-    into the same folder, what was made from its own pictures before.
+class Jobs(Sequence[Job]):
+    """The jobs of `Sources`, each made when asked for.
 
     Args:
-        patterns: Each a file, a folder, or a pattern with ``*``, ``?`` or ``[``.
-        out: Where results will go.
-        recursive: Take the pictures of folders in folders, too.
-        suffix: Of the names of results. A pattern takes earlier results with another one.
-
-    Returns:
-        `Sources`.
-
-    Raises:
-        FileNotFoundError: One names nothing, or no picture.
+        sources: `infer.sources.Sources`.
+        targets: Their targets, as `data.pictures.folder.Paths`.
     """
-    sources = Sources(many=len(patterns) > 1)
-    for pattern in patterns:
-        before = len(sources.files)
-        path = Path(pattern)
-        if path.is_dir():
-            own = _made_from(path, out)
-            found = _files_in(path, out, recursive, sources.passed_over)
-            found = {file: file.relative_to(path) for file in found if file not in own}
-        elif path.exists():
-            sources.files[path] = Path(path.name)
-            continue
-        else:
-            files = [Path(name) for name in sorted(glob.glob(pattern, recursive=True))]
-            own = {f for parent in {f.parent for f in files} for f in _made_from(parent, out)}
-            own = {file for file in own if file.stem.endswith(suffix)}
-            found = {f: Path(f.name) for f in files if f.is_file() and f not in own}
-        sources.many = True
-        for file, place in found.items():
-            if _is_picture(file, sniff=not path.is_dir()):
-                sources.files[file] = place
-            else:
-                sources.passed_over[_kind(file)] += 1
-        if len(sources.files) == before:
-            remark = sources.remark()
-            raise FileNotFoundError(f"no picture {pattern}{f': {remark}' if remark else ''}")
-    return sources
 
+    def __init__(self, sources, targets):
+        self._files, self._targets = sources.files, targets
 
-def _files_in(folder, out, recursive, passed_over):
-    """Files of a folder by name, hidden ones left out."""
-    folders = []
-    for entry in sorted(folder.iterdir()):
-        if entry.name.startswith("."):
-            continue
-        if not entry.is_dir():
-            yield entry
-        elif out is None or entry.resolve() != Path(out).resolve():
-            folders.append(entry)
-    if not recursive:
-        passed_over.update({FOLDER: len(folders)} if folders else {})
-        return
-    for inner in folders:
-        if not inner.is_symlink():  # which may lead back here
-            yield from _files_in(inner, out, recursive, passed_over)
+    def __len__(self):
+        return len(self._files)
 
+    def __getitem__(self, number):
+        if isinstance(number, slice):
+            return [self[i] for i in range(*number.indices(len(self)))]
+        return Job(self._files[number], self._targets[number])
 
-def _made_from(folder, out):
-    """Files in a folder that were made from other files in it, if results go there again."""
-    if out is None or not Path(out).is_dir() or folder.resolve() != Path(out).resolve():
-        return frozenset()
-    record = Record(folder)
-    inside = folder.resolve()
-    lines = ((folder / name, record.line_of(folder / name)) for name in record.made)
-    return {file for file, line in lines if line and inside in Path(line["source"][0]).parents}
-
-
-def _is_picture(file, *, sniff):
-    """Whether a file's name, or of one without an ending its beginning, says it is a picture."""
-    if not file.exists():
-        return False
-    if file.suffix.lower() in READABLE:
-        return True
-    if file.suffix and not sniff:
-        return False
-    try:
-        picture_size(file)
-    except (ValueError, OSError):
-        return False
-    return True
-
-
-def _kind(file):
-    if not file.exists():
-        return LINK
-    return file.suffix.lower() or NO_ENDING
+    def folders(self):
+        """The folders that results go to."""
+        return {os.path.dirname(target) for target in self._targets.names()}
 
 
 def jobs_for(sources, out, *, suffix="", ending=None, overwrite=False):
     """Say where each result goes, before anything is read.
 
     Args:
-        sources: `Sources`; with `many`, `out` must be a folder.
+        sources: `infer.sources.Sources`; with `many`, `out` must be a folder.
         out: A file name, or a folder (made if missing; a single file's must exist or end in ``/``).
         suffix: Put between a name and its ending, in a folder.
         ending: ``".png"`` and the like: format of results in a folder; None: as the source, or
@@ -167,7 +63,7 @@ def jobs_for(sources, out, *, suffix="", ending=None, overwrite=False):
         overwrite: Allow results to take the place of their sources and of other files.
 
     Returns:
-        ``(jobs, folder)``: the `Job`s, and the folder they go to; None: `out` is a file.
+        ``(jobs, folder)``: the `Jobs`, and the folder they go to; None: `out` is a file.
 
     Raises:
         ValueError: Two results would have one name, one would replace a file, or `out` does not
@@ -177,15 +73,15 @@ def jobs_for(sources, out, *, suffix="", ending=None, overwrite=False):
     check_name(target)
     _check_folder(target, sources.many)
     if sources.many or target.is_dir() or str(out).endswith(("/", os.sep)):
-        jobs, folder = _in_folder(sources.files, target, suffix, ending), target
+        targets, folder = _in_folder(sources, str(target), suffix, ending), target
     elif suffix or ending:
         raise ValueError(f"a suffix and a format are for folders; {out} has its own name")
     else:
-        jobs, folder = [Job(next(iter(sources.files)), target)], None
-    _check_targets(jobs, overwrite)
+        targets, folder = Paths([target]), None
+    _check_targets(sources, targets, overwrite)
     if folder is None:
         check_free(target, overwrite)
-    return jobs, folder
+    return Jobs(sources, targets), folder
 
 
 def _check_folder(target, many):
@@ -196,37 +92,60 @@ def _check_folder(target, many):
         raise ValueError(f"{target} is a folder; name a file in it")
 
 
-def _in_folder(files, target, suffix, ending):
-    """Jobs by name; ``a.gif`` beside ``a.png`` becomes ``a.gif.png``, for neither is to be lost."""
-    names = {
-        file: target / place.parent / (file.stem + suffix + (ending or _same(file)))
-        for file, place in files.items()
-    }
-    wanted = collections.Counter(names.values())
-    for file, name in names.items():
-        if wanted[name] > 1 and not ending and _same(file) != file.suffix:
-            names[file] = name.with_name(file.name + suffix + name.suffix)
-    return [Job(file, name) for file, name in names.items()]
+def _in_folder(sources, folder, suffix, ending):
+    """Targets by name; ``a.gif`` beside ``a.png`` becomes ``a.gif.png``, for neither is lost."""
+    seen, twice = set(), set()
+    for _, place in sources:
+        name = hash(_named(place, suffix, ending))
+        (twice if name in seen else seen).add(name)
+    targets = Paths(())
+    for _, place in sources:
+        name = _named(place, suffix, ending)
+        own = os.path.splitext(place)[1]
+        if hash(name) in twice and not ending and _same(own) != own:
+            name = f"{place}{suffix}{_same(own)}"
+        targets.append(os.path.join(folder, name))
+    return targets
 
 
-def _same(file):
-    return file.suffix if file.suffix.lower() in WRITABLE else ".png"
+def _named(place, suffix, ending):
+    stem, own = os.path.splitext(place)
+    return f"{stem}{suffix}{ending or _same(own)}"
 
 
-def _check_targets(jobs, overwrite):
-    sources = {job.source.resolve() for job in jobs}
-    taken = {}
-    for job in jobs:
-        check_writable(job.target, 1, 1)
-        if job.target in taken:
+def _same(ending):
+    return ending if ending.lower() in WRITABLE else ".png"
+
+
+def _check_targets(sources, targets, overwrite):
+    real = _RealFolders()
+    originals = {real(file) for file in sources.files.names()}
+    seen = set()
+    for number, target in enumerate(targets.names()):
+        check_writable(target, 1, 1)
+        if hash(target) in seen:
+            first = next(n for n, other in enumerate(targets.names()) if other == target)
+            files = sources.files
             raise ValueError(
-                f"{taken[job.target]} and {job.source} would both be written to {job.target}"
+                f"{files[first]} and {files[number]} would both be written to {target}"
             )
-        taken[job.target] = job.source
-        if job.target.resolve() in sources and not overwrite:
+        seen.add(hash(target))
+        if real(target) in originals and not overwrite and os.path.exists(target):
             raise ValueError(
-                f"{job.target} is an original; give another folder, a suffix, or --overwrite"
+                f"{target} is an original; give another folder, a suffix, or --overwrite"
             )
+
+
+class _RealFolders(dict):
+    """Hash of a file's name in its real folder: links are looked up once a folder."""
+
+    def __missing__(self, folder):
+        self[folder] = os.path.realpath(folder)
+        return self[folder]
+
+    def __call__(self, file):
+        folder, name = os.path.split(file)
+        return hash((self[folder], name))
 
 
 def check_free(path, overwrite=False):

@@ -11,6 +11,7 @@ import collections
 import contextlib
 import hashlib
 import json
+import os
 from pathlib import Path
 
 import filelock
@@ -21,43 +22,54 @@ RECORD = ".infer.jsonl"
 class Record:
     """The results a folder is known to hold.
 
+    Only where the lines on a result are is kept in memory, not the lines.
+
     Args:
         folder: The folder; results may lie in folders in it.
-
-    Attributes:
-        made: File name in the folder → what was noted of it, oldest first.
+        part: Name of one of several writers on other machines: each has a file of its own.
     """
 
-    def __init__(self, folder):
-        self._folder, self._file = Path(folder), Path(folder) / RECORD
-        self.made = collections.defaultdict(list)
-        self._read_bytes = 0
+    def __init__(self, folder, part=None):
+        self._folder = Path(folder)
+        self._own = self._folder / (f".infer-{part}.jsonl" if part else RECORD)
+        self._read_bytes = {}  # file → how much of it
+        self._places = collections.defaultdict(tuple)  # hash of a name → (file, offset)s
         self.refresh()
 
     def refresh(self):
         """Read what this or another process added since."""
-        if not self._file.exists():
-            return
-        with self._file.open("rb") as file:
-            file.seek(self._read_bytes)
-            new = file.read()
-        ends = new.rfind(b"\n") + 1  # what follows may still be being written
-        self._read_bytes += ends
-        for line in new[:ends].decode(errors="replace").splitlines():
-            self._remember(line)
+        for file in self._files():
+            for offset, entry in self._new_entries(file):
+                self._places[hash(entry["target"])] += ((file, offset),)
 
-    def _remember(self, line):
-        try:
-            entry = json.loads(line)
-            if entry["result"] and entry["source"][0]:
-                self.made[entry["target"]].append(entry)
-        except (json.JSONDecodeError, KeyError, TypeError, IndexError):
-            return  # cut short by a kill: the file it tells of did not appear
+    def _files(self):
+        parts = self._folder.glob(".infer-*.jsonl")
+        return [file for file in (self._folder / RECORD, *sorted(parts)) if file.exists()]
+
+    def _new_entries(self, file):
+        start = self._read_bytes.get(file, 0)
+        with file.open("rb") as lines:
+            lines.seek(start)
+            for line in lines:
+                if not line.endswith(b"\n"):  # may still be being written
+                    break
+                entry = _parsed(line)
+                if entry:
+                    yield start, entry
+                start += len(line)
+        self._read_bytes[file] = start
+
+    def results(self):
+        """Yield ``(result, source)`` of files that are as they were made here, oldest first."""
+        self._read_bytes.clear()
+        for file in self._files():
+            for _, entry in self._new_entries(file):
+                if _identity(self._folder / entry["target"]) == entry["result"]:
+                    yield entry["target"], entry["source"][0]
 
     def entry(self, job, key):
         """What a result made now would be recorded as, without its own size and time."""
-        stat = job.source.stat()
-        source = [str(job.source.resolve()), stat.st_size, stat.st_mtime_ns]
+        source = [os.path.realpath(job.source), *_identity(job.source, missing_ok=False)]
         return {"target": self._name(job.target), "source": source, "key": key}
 
     def _name(self, target):
@@ -65,23 +77,23 @@ class Record:
 
     def line_of(self, target):
         """The line that tells of a file as it is now; None: not made here, or changed since."""
-        try:
-            stat = target.stat()
-        except OSError:
+        found, name = _identity(target), self._name(target)
+        if found is None:
             return None
-        found = [stat.st_size, stat.st_mtime_ns]
         for _ in range(2):
-            for line in self.made.get(self._name(target), ()):
-                if line["result"] == found:
-                    return line
+            for file, offset in self._places.get(hash(name), ()):
+                with file.open("rb") as lines:
+                    lines.seek(offset)
+                    entry = _parsed(lines.readline())
+                if entry and entry["target"] == name and entry["result"] == found:
+                    return entry
             self.refresh()  # another process may have made it just now
         return None
 
     def add(self, entry, hidden):
         """Record a finished file that still has its hidden name."""
-        stat = hidden.stat()
-        line = json.dumps(entry | {"result": [stat.st_size, stat.st_mtime_ns]})
-        with self._file.open("ab+") as file:
+        line = json.dumps(entry | {"result": _identity(hidden)})
+        with self._own.open("ab+") as file:
             start = file.tell() - 1
             cut_short = False
             if start >= 0:
@@ -107,6 +119,26 @@ class Record:
     def _lock_file(self, target):
         digest = hashlib.sha256(self._name(target).encode(errors="surrogateescape")).hexdigest()
         return str(self._folder / f".{digest[:16]}.lock")
+
+
+def _parsed(line):
+    """A line as a dictionary; None: cut short by a kill, so the file it tells of never appeared."""
+    try:
+        entry = json.loads(line)
+        return entry if entry["target"] and entry["result"] and entry["source"][0] else None
+    except (ValueError, KeyError, TypeError, IndexError):
+        return None
+
+
+def _identity(file, *, missing_ok=True):
+    """Size and time of a file; None: there is none."""
+    try:
+        stat = os.stat(file)
+    except OSError:
+        if missing_ok:
+            return None
+        raise
+    return [stat.st_size, stat.st_mtime_ns]
 
 
 def release(lock):

@@ -1,6 +1,7 @@
 """Picture files: which there are, what they hold, and what a store is made of."""
 
 import array
+import itertools
 import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -21,8 +22,17 @@ class Paths(Sequence[Path]):
     def __init__(self, paths: Iterable[str | os.PathLike[str]]):
         self._text, self._ends = bytearray(), array.array("q", [0])
         for path in paths:
-            self._text += os.fsencode(path)
-            self._ends.append(len(self._text))
+            self.append(path)
+
+    def append(self, path):
+        """Add a string or path."""
+        self._text += os.fsencode(path)
+        self._ends.append(len(self._text))
+
+    def names(self):
+        """All of them as strings, in less time than as paths."""
+        for start, end in itertools.pairwise(self._ends):
+            yield os.fsdecode(bytes(self._text[start:end]))
 
     def __len__(self):
         return len(self._ends) - 1

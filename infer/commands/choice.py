@@ -1,63 +1,73 @@
 """Which network a command takes for which picture, and what it says about it."""
 
-from collections import defaultdict
+import functools
 
-from infer.commands.pictures import report
-
-
-def kinds_of(todo, max_megapixels):
-    """Look at every picture that is to be made.
-
-    Args:
-        todo: The jobs.
-        max_megapixels: Larger pictures are not looked at.
-
-    Returns:
-        Kind of picture → job → its `infer.first_look.FirstLook`; None, and "clean", where it could
-        not be read: whoever reads it next says why.
-    """
-    from infer.first_look import look_at
-
-    kinds = defaultdict(dict)
-    for job in todo:
-        try:
-            seen = look_at(job.source, max_megapixels=max_megapixels)
-        except (ValueError, OSError, MemoryError):
-            seen = None
-        kinds[seen.kind if seen else "clean"][job] = seen
-    return kinds
+from infer.commands.pictures import UnusableError, report
 
 
-def default_networks(command, todo, max_megapixels):
-    """Choose a network for each picture, and say which and why.
+class Choice:
+    """The network for each picture, by what it is: looked at as it is read, told once a kind.
 
     Args:
         command: Key of `infer.first_look.NETWORKS`.
-        todo: The jobs.
-        max_megapixels: See `kinds_of`.
+        ready: Function (kind, name) → a network made ready. Called when a picture first needs it.
+        named: Name or file of the network that the user wants in any case.
+        look: False: take `named` without a look.
 
-    Returns:
-        Job → ``(kind, name of its network)``.
+    Raises:
+        FileNotFoundError: No network for a kind of picture is bundled.
     """
-    from infer.first_look import choose
-    from weights.load import manifest
 
-    chosen, bundled = {}, manifest()
-    for kind, looks in kinds_of(todo, max_megapixels).items():
-        name = choose(command, kind, bundled)
-        unlike = kind != "clean" and learned_from_clean(name)
-        report(f"{name} for {_described(looks)}" + (f"; {_advice(kind)}" if unlike else ""))
-        chosen |= {job: (kind, name) for job in looks}
-    return chosen
+    def __init__(self, command, ready, *, named=None, look=True):
+        from infer.first_look import NETWORKS, choose
+        from weights.load import manifest
+
+        bundled = manifest()
+        self.names = {kind: named or choose(command, kind, bundled) for kind in NETWORKS[command]}
+        self._look = look and (not named or learned_from_clean(named))
+        self._named, self._ready = named, functools.lru_cache(ready)
+        self._told = set()  # kinds of pictures
+
+    def __call__(self, job, pixels):
+        """The network for a picture."""
+        if not self._look:
+            return self.only()
+        from infer.first_look import encoder_of, look
+
+        lossy, quality = encoder_of(job.source)
+        seen = look(pixels, lossy=lossy, quality=quality)
+        if seen.kind not in self._told:
+            self._told.add(seen.kind)
+            self._tell(job, seen)
+        try:
+            return self.only() if self._named else self._ready(seen.kind, self.names[seen.kind])
+        except (ValueError, OSError) as error:
+            raise UnusableError from error
+
+    def only(self):
+        """The network made ready where there is but one."""
+        return self._ready("clean", self._named)
+
+    def _tell(self, job, seen):
+        name = self.names[seen.kind]
+        unlike = seen.kind != "clean" and learned_from_clean(name)
+        if unlike or not self._named:
+            advice = f"; {_advice(seen.kind)}" if unlike else ""
+            report(f"{name} for {job.source} ({seen}){advice}")
+
+    def key(self):
+        """What of the choice results depend on: the files of every network there may be."""
+        return " ".join(weights_key(name) for name in self.names.values())
 
 
-def warn_if_unlike(name, todo, max_megapixels):
-    """Say so where a named network learned from clean pictures and gets others."""
-    if not learned_from_clean(name):
-        return
-    for kind, looks in kinds_of(todo, max_megapixels).items():
-        if kind != "clean":
-            report(f"{name} for {_described(looks)}; {_advice(kind)}")
+def weights_key(name):
+    """Tell one version of a network's file from another, without loading it."""
+    from weights.load import find, manifest
+
+    if name in manifest():
+        return str(manifest()[name].get("sha256"))[:16]
+    stat = find(name).stat()
+    return f"{stat.st_size} {stat.st_mtime_ns}"
 
 
 def learned_from_clean(name):
@@ -72,13 +82,6 @@ def learned_from_clean(name):
             return False
         note = read_note(path)
     return bool(note.get("training")) and not note["training"].get("damage")
-
-
-def _described(looks):
-    """What a line says of the pictures of one kind."""
-    (job, look), *others = looks.items()
-    why = f" ({look})" if look else ""
-    return f"{job.source}{why}" + (f" and {len(others)} like it" if others else "")
 
 
 def _advice(kind):

@@ -4,15 +4,17 @@
 """
 
 import argparse
+import functools
+import sys
 from pathlib import Path
 
 from data.quiet_start import load_tensorflow
 from infer.commands import options as common
-from infer.commands.choice import default_networks, warn_if_unlike
+from infer.commands.choice import Choice, weights_key
 from infer.commands.pictures import conclude, prepare
 from infer.commands.pictures import run as run_all
 from infer.commands.size import add_size, size_of, sized, tell_runs
-from infer.commands.specialists import Asked, specialist
+from infer.commands.specialists import Asked, networks_of, specialist
 
 HELP = "Enlarge pictures with one network, and the faces in them with another."
 EXAMPLE = "faces group.jpg -o big.png --save-mask mask.png"
@@ -94,53 +96,58 @@ def run(options):
         raise ValueError(f"--faces chooses in one picture, got {len(todo)}")
     masks = _mask_files(options, todo, folder)
     load_tensorflow()
-    names = _networks(options, todo)
-
-    ready = {kind: _ready(options, *kind) for kind in dict.fromkeys(names.values())}
-
-    def make(job, pixels, **where):
-        fusion, _ = ready[names[job]]
-        tell_runs(job, fusion, pixels.shape)
-        return fusion(pixels, tile=options.tile, overlap_px=options.overlap_px, **where)
+    make, key = maker(options)
 
     def before(job, fused):
         if not hasattr(fused, "found"):
             return  # the picture was only reduced
-        _tell(job, fused)
+        _tell(job, fused, sys.stderr if options.out == "-" else sys.stdout)
         if job in masks:
             _save_mask(masks[job], fused)
 
-    outcome = run_all(todo, make, options, lambda job: ready[names[job]][1], folder, before)
+    outcome = run_all(todo, make, options, lambda job: key, folder, before)
     if chosen is not None and outcome.failures:
         raise ValueError(outcome.failures[0][1])
     return conclude(outcome, folder)
 
 
-def _networks(options, todo):
-    """Job → kind of picture and name of its general network."""
-    if options.model:
-        warn_if_unlike(options.model, todo, options.max_megapixels)
-        return dict.fromkeys(todo, ("clean", options.model))
-    return default_networks("faces", todo, options.max_megapixels)
+def maker(options):
+    """The function that makes a picture, see `infer.batch.run`, and the key of its results."""
+    choice = Choice("faces", functools.partial(_ready, options), named=options.model)
+    weights = choice.only()[1] if options.model else f"{choice.key()} {_specialists_key(options)}"
+    choices = [options.save_mask, options.overlap_px, options.quality, size_of(options)]
+
+    def make(job, pixels, **where):
+        fusion, _ = choice(job, pixels)
+        tell_runs(job, fusion, pixels.shape)
+        return fusion(pixels, tile=options.tile, overlap_px=options.overlap_px, **where)
+
+    return make, f"{weights} {choices}"
+
+
+def _specialists_key(options):
+    """What results depend on beside the general network, as `fusion_of` tells it, unloaded."""
+    asked = _asked(options)
+    weights = [weights_key(name) for one in asked for name in networks_of(one)]
+    return f"{asked} {weights} {_mask_options(options)}"
 
 
 def _ready(options, kind, name):
-    """The fusion for a kind of picture with that general network, and the key of its results."""
+    """The fusion for a kind of picture with that general network, and a digest of all weights."""
     from infer.upscaler import Upscaler
 
     general = common.load_enlarging(name)
     fusion, key = fusion_of(options, general, kind)
-    choices = [options.save_mask, options.overlap_px, options.quality, size_of(options)]
-    return sized(fusion, options, again=Upscaler(general)), f"{key} {choices}"
+    return sized(fusion, options, again=Upscaler(general)), key
 
 
-def _tell(job, fused):
+def _tell(job, fused, stream):
     """Print what was found in a picture."""
     from tqdm import tqdm
 
     from infer.faces import described
 
-    tqdm.write(f"{job.source}: {described(fused)}")
+    tqdm.write(f"{job.source}: {described(fused)}", file=stream)
 
 
 def _mask_files(options, todo, folder):
@@ -180,17 +187,26 @@ def fusion_of(options, general, kind="clean"):
     """
     from infer.batch import fingerprint
     from infer.fusion import Fusion
-    from infer.fusion_masks import MaskOptions
     from infer.upscaler import Upscaler
 
-    mask_options = MaskOptions(
+    ready = [specialist(options, one, kind) for one in _asked(options)]
+    masks = _mask_options(options)
+    fusion = Fusion(Upscaler(general), [specialist for specialist, _ in ready], masks)
+    keys = [fingerprint(general), *(key for _, key in ready)]
+    return fusion, f"{' '.join(keys)} {masks}"
+
+
+def _asked(options):
+    """The specialists."""
+    return getattr(options, "specialist", None) or [Asked("faces", None, options.face_model)]
+
+
+def _mask_options(options):
+    from infer.fusion_masks import MaskOptions
+
+    return MaskOptions(
         least_confidence=options.least_confidence,
         least_px=options.least_px,
         match_colour=options.match_colour,
         chosen=getattr(options, "faces", None),
     )
-    asked = getattr(options, "specialist", None) or [Asked("faces", None, options.face_model)]
-    ready = [specialist(options, one, kind) for one in asked]
-    fusion = Fusion(Upscaler(general), [specialist for specialist, _ in ready], mask_options)
-    keys = [fingerprint(general), *(key for _, key in ready)]
-    return fusion, f"{' '.join(keys)} {mask_options}"

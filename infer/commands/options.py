@@ -15,16 +15,23 @@ def add_pictures(parser):
     """Add the pictures and where results go."""
     parser.add_argument(
         "pictures",
-        nargs="+",
+        nargs="*",
         metavar="PICTURE",
-        help="picture files, folders of them, or patterns such as 'photos/*.jpg'",
+        help="picture files, folders of them, or patterns such as 'photos/*.jpg'; - is a picture "
+        "from stdin",
+    )
+    parser.add_argument(
+        "--files-from",
+        metavar="FILE",
+        help="take the files that this file names, one a line or separated by NUL; - is stdin; "
+        "results keep the folders of the names",
     )
     parser.add_argument(
         "-o",
         "--out",
         required=True,
         metavar="FILE_OR_DIR",
-        help="file to write; for several pictures a folder, which is made if missing",
+        help="file to write; for several pictures a folder, which is made if missing; - is stdout",
     )
 
 

@@ -53,6 +53,13 @@ def specialist(options, asked, kind):
     return Specialist(Upscaler(model), detector), fingerprint(model)
 
 
+def networks_of(asked):
+    """Names or files of the networks that a specialist may take."""
+    from infer.first_look import NETWORKS
+
+    return [asked.weights] if asked.weights else [_bundled(kind) for kind in NETWORKS["face"]]
+
+
 def function_named(text):
     """The function "MODULE:FUNCTION" or "FILE.py:FUNCTION".
 

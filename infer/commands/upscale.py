@@ -1,7 +1,7 @@
 """``python -m infer upscale``: enlarge pictures."""
 
 from data.quiet_start import load_tensorflow
-from infer.commands.choice import default_networks, warn_if_unlike
+from infer.commands.choice import Choice
 from infer.commands.options import (
     add_files,
     add_model,
@@ -39,41 +39,44 @@ def run(options):
     """Enlarge pictures; returns the exit status."""
     todo, folder = prepare(options)
     load_tensorflow()
-    names = _networks(options, todo)
-    ready = {name: _ready(options, name) for name in dict.fromkeys(names.values())}
+    make, key = maker(options)
+    return conclude(run_all(todo, make, options, lambda job: key, folder), folder)
+
+
+def maker(options):
+    """The function that makes a picture, see `infer.batch.run`, and the key of its results."""
+    own = options.first or options.blend  # which network is said, and no look needed
+    choice = Choice(
+        "upscale",
+        lambda _, name: _ready(options, name),
+        named=options.model,
+        look=not own,
+    )
+    parts = [size_of(options), options.self_ensemble, options.overlap_px, options.quality]
+    if own or options.model:
+        weights = choice.only()[1]
+    else:
+        weights = f"{choice.key()} {options.half} {options.full_precision}"
 
     def make(job, pixels, **where):
-        network, _ = ready[names[job]]
+        network, _ = choice(job, pixels)
         tell_runs(job, network, pixels.shape)
         return network(pixels, tile=options.tile, overlap_px=options.overlap_px, **where)
 
-    outcome = run_all(todo, make, options, lambda job: ready[names[job]][1], folder)
-    return conclude(outcome, folder)
-
-
-def _networks(options, todo):
-    """Job → name of its network; None where the options or ``--first`` decide."""
-    if not (options.first or options.blend or options.model):
-        chosen = default_networks("upscale", todo, options.max_megapixels)
-        return {job: name for job, (_, name) in chosen.items()}
-    if options.model and not options.first:
-        warn_if_unlike(options.model, todo, options.max_megapixels)
-    return dict.fromkeys(todo)
+    return make, f"{weights} {parts}"
 
 
 def _ready(options, name):
-    """The network of that name, or of the options, made ready; and the key of its results."""
+    """The network of that name, or of the options, made ready; and a digest of all weights."""
     model = network_of(options, name)
     from infer.batch import fingerprint
     from infer.upscaler import Upscaler
 
     network = sized(Upscaler(model, self_ensemble=options.self_ensemble), options)
-    choices = [options.self_ensemble, options.overlap_px, options.quality, size_of(options)]
-    key = f"{fingerprint(model)} {choices}"
     if not options.first:
-        return network, key
+        return network, fingerprint(model)
     restorer = _restorer(options.first)
-    return _chain(restorer, network), f"{fingerprint(restorer)} {key}"
+    return _chain(restorer, network), f"{fingerprint(restorer)} {fingerprint(model)}"
 
 
 def _restorer(kind):
