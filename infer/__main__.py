@@ -17,12 +17,16 @@ from infer.commands import (
     faces,
     fuse,
     restore,
+    study,
     upscale,
     weights,
 )
 from whole_pictures import Parser, open_streams, version
 
-COMMANDS = (upscale, restore, faces, fuse, compare, evaluate, weights, convert, export, demo)
+COMMANDS = (
+    *(upscale, restore, faces, fuse, compare, evaluate),
+    *(weights, convert, export, demo, study),
+)
 
 _OTHERS = """
 further commands, each with its own --help:

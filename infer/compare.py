@@ -14,9 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageCms
 
-from data.pictures.read import Picture, read_picture, rgb8
+from data.pictures.read import Picture, in_srgb, read_picture, rgb8
 from data.pictures.write import encode
 from infer.evaluate import EXACT, LPIPS_PX, score
 from infer.plot import error_map
@@ -104,22 +103,7 @@ def _comparable(a, b):
     """Two pictures as (H, W, 3) uint8 of one colour space: their own, if it is the same."""
     if a.icc == b.icc:
         return rgb8(a.pixels), rgb8(b.pixels)
-    return _in_srgb(a), _in_srgb(b)
-
-
-def _in_srgb(picture):
-    rgb = rgb8(picture.pixels)
-    if not picture.icc:
-        return rgb
-    grey = picture.pixels.ndim == 2 or picture.pixels.shape[2] < 3
-    profile = ImageCms.ImageCmsProfile(io.BytesIO(picture.icc))
-    converted = ImageCms.profileToProfile(
-        Image.fromarray(rgb[..., 0] if grey else rgb),
-        profile,
-        ImageCms.createProfile("sRGB"),
-        outputMode="RGB",
-    )
-    return np.asarray(converted)
+    return in_srgb(a), in_srgb(b)
 
 
 def _maps_against(truth, shown):

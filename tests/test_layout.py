@@ -1,6 +1,7 @@
 """Which room may import which: the table of docs/layout.md, kept true."""
 
 import ast
+import collections
 import os
 import re
 import subprocess
@@ -25,6 +26,8 @@ def _rooms():
 
 ROOMS = dict(_rooms())
 NAMES = {"data", "model", "weights", "infer", "train", "utils", "tests"}
+OF_THEIR_OWN = ("infer/study", "infer/page")
+"""Rooms inside a room: a capability with many files."""
 KNOW_ALL = ("infer/commands/", "train/commands/", "train/studies/")
 
 
@@ -67,7 +70,11 @@ def test_only_the_command_line_beside_them_knows_the_commands():
 
 
 def test_no_room_holds_more_than_30_percent_of_the_code():
-    lines = {room: sum(len(f.read_text().splitlines()) for f in files(room)) for room in ROOMS}
+    lines = collections.Counter()
+    for room in ROOMS:
+        for file in files(room):
+            own = str(file.parent.relative_to(ROOT))
+            lines[own if own in OF_THEIR_OWN else room] += len(file.read_text().splitlines())
     assert max(lines.values()) <= 0.3 * sum(lines.values()), lines
 
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from PIL import ImageCms
+from PIL import Image, ImageCms
 
 from data.pictures import exif, netpbm, pillow, png, tiff
 from data.pictures.decoders import PictureError
@@ -264,6 +264,22 @@ def rgb8(pixels):
     elif pixels.dtype != np.uint8:
         pixels = np.rint(np.clip(pixels, 0, 255)).astype(np.uint8)
     return np.repeat(pixels, 3, axis=2) if pixels.shape[2] == 1 else np.ascontiguousarray(pixels)
+
+
+def in_srgb(picture):
+    """Turn a `Picture` into (H, W, 3) uint8 of sRGB, as its colour profile says."""
+    rgb = rgb8(picture.pixels)
+    if not picture.icc:
+        return rgb
+    grey = picture.pixels.ndim == 2 or picture.pixels.shape[2] < 3
+    profile = ImageCms.ImageCmsProfile(io.BytesIO(picture.icc))
+    converted = ImageCms.profileToProfile(
+        Image.fromarray(rgb[..., 0] if grey else rgb),
+        profile,
+        ImageCms.createProfile("sRGB"),
+        outputMode="RGB",
+    )
+    return np.asarray(converted)
 
 
 def to_8_bits(pixels):
