@@ -8,7 +8,7 @@ from infer.study import statistics
 from infer.study.database import Database
 from infer.study.plan import REPEAT
 
-ALL_SETS = "all sets"
+ALL = "all scenes"
 
 
 @dataclass(frozen=True)
@@ -60,8 +60,8 @@ class Ratings:
     def groups(self):
         """Name of a set → which screens are of it; all of them last, where there are several."""
         sets = self.sets[self.scene]
-        groups = {name or ALL_SETS: sets == name for name in sorted(set(self.sets))}
-        return groups if len(groups) == 1 else groups | {ALL_SETS: np.ones(len(sets), bool)}
+        groups = {name or ALL: sets == name for name in sorted(set(self.sets))}
+        return groups if len(groups) == 1 else groups | {ALL: np.ones(len(sets), bool)}
 
 
 def read(study):

@@ -204,7 +204,7 @@ def test_the_report_says_what_people_gave(rated, tmp_path):
     text = (tmp_path / "report" / "report.md").read_text()
     with open(tmp_path / "report" / "ratings.csv", newline="") as file:
         ratings = [row for row in csv.DictReader(file) if row["repeat"] == "0"]
-    table = rows(text, "### all sets: 4 people, 4 scenes")
+    table = rows(text, "### all scenes: 4 people, 4 scenes")
     assert list(table) == ["bicubic", "&lt;b&gt;net&#124;work&lt;/b&gt;", "original (hidden)"]
     assert "<b>" not in text
     for name, cells in zip((*VARIANTS, "original (hidden)"), table.values(), strict=True):
@@ -258,7 +258,7 @@ def test_sets_are_told_apart(tmp_path):
     study.close()
     text = report(tmp_path / "study", tmp_path / "report")
     heads = re.findall(r"^### (\w[\w ]*): 3 people, (\d) scenes", text, re.MULTILINE)
-    assert heads == [("faces", "4"), ("general", "4"), ("all sets", "8")]
+    assert heads == [("faces", "4"), ("general", "4"), ("all scenes", "8")]
 
 
 def test_sureal_reads_the_export_and_agrees(rated, tmp_path):
@@ -272,7 +272,7 @@ def test_sureal_reads_the_export_and_agrees(rated, tmp_path):
     theirs = sureal.P910AnnexEModel(reader).run_modeling()
     names = [video["path"].rpartition("/")[2] for video in reader.dis_videos]
     table = rows(
-        (tmp_path / "report" / "report.md").read_text(), "### all sets: 4 people, 4 scenes"
+        (tmp_path / "report" / "report.md").read_text(), "### all scenes: 4 people, 4 scenes"
     )
     means = [cells[4].split(" ± ")[0] for cells in table.values()]
     for name, mean in zip(("bicubic", "b>", "original (hidden)"), means, strict=True):
