@@ -19,12 +19,13 @@ from infer.commands import (
     restore,
     study,
     upscale,
+    weaknesses,
     weights,
 )
 from whole_pictures import Parser, open_streams, version
 
 COMMANDS = (
-    *(upscale, restore, faces, fuse, compare, evaluate),
+    *(upscale, restore, faces, fuse, compare, evaluate, weaknesses),
     *(weights, convert, export, demo, study),
 )
 

@@ -47,6 +47,13 @@ def charbonnier_loss(hr, sr, epsilon=1e-3):
     return tf.reduce_mean(tf.sqrt(tf.square(difference) + epsilon**2))
 
 
+def edge_loss(hr, sr):
+    """L1 of pixels plus L1 of the differences between neighbours, for what is made of edges."""
+    hr, sr = tf.cast(hr, sr.dtype), tf.convert_to_tensor(sr)
+    edges = zip(tf.image.image_gradients(hr), tf.image.image_gradients(sr), strict=True)
+    return l1_loss(hr, sr) + sum(l1_loss(a, b) for a, b in edges)
+
+
 def feature_loss(hr_features, sr_features):
     """Mean squared error of VGG features divided by 12.75."""
     return l2_loss(hr_features / _CONTENT_SCALE, sr_features / _CONTENT_SCALE)

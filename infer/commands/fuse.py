@@ -5,7 +5,7 @@ from infer.commands import options as common
 from infer.commands.size import add_size
 from infer.commands.specialists import BUILT_IN, asked_for
 
-HELP = "Enlarge pictures with one network, and what is found in them with others: faces, your own."
+HELP = "Enlarge pictures with one network, and what is found in them with others."
 EXAMPLE = "fuse photo.jpg -o big.png --specialist faces --specialist plate=plates.py:find,net.h5"
 
 
@@ -19,10 +19,11 @@ def add_options(parser):
         required=True,
         type=asked_for,
         metavar="NAME[=MODULE:FUNCTION][,WEIGHTS]",
-        help=f"{' or '.join(BUILT_IN)}; or a name of your own with a detector (a function of a "
-        "Python module or file.py, from a picture, height × width × 3 numbers in 0..255, to boxes) "
-        "and a network of the general one's scale. Give it several times for several specialists: "
-        "where two find the same, the later one is used",
+        help=f"{' or '.join(BUILT_IN)} (text needs the extra of this name, and WEIGHTS); or a name "
+        "of your own with a detector (a function of a Python module or file.py, from a picture, "
+        "height × width × 3 numbers in 0..255, to boxes) and a network of the general one's scale. "
+        "Give it several times for several specialists: where two find the same, the later one is "
+        "used",
     )
     faces.add_faces(parser)
     faces.add_mask(parser)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from infer.commands import options as common
 
-BUILT_IN = ("faces",)
+BUILT_IN = ("faces", "text")
 _FORM = re.compile(r"([^=,]+)(?:=([^,]+:\w+))?(?:,(.+))?")
 
 
@@ -16,7 +16,7 @@ class Asked(NamedTuple):
     """What ``--specialist`` asks for.
 
     Attributes:
-        name: "faces", or a name of the user's.
+        name: Of `BUILT_IN`, or a name of the user's.
         detector: "MODULE:FUNCTION" or "FILE.py:FUNCTION"; None: the one that belongs to the name.
         weights: Name or file of the network; None: the bundled one.
     """
@@ -27,12 +27,17 @@ class Asked(NamedTuple):
 
 
 def asked_for(text):
-    """Read "faces", "faces,WEIGHTS" or "NAME=MODULE:FUNCTION,WEIGHTS"."""
+    """Read "faces", "text,WEIGHTS" or "NAME=MODULE:FUNCTION,WEIGHTS"."""
     form = _FORM.fullmatch(text)
     asked = Asked(*form.groups()) if form else None
     if not asked or not (asked.detector and asked.weights or asked.name in BUILT_IN):
         raise argparse.ArgumentTypeError(
             f"must be {', '.join(BUILT_IN)} or NAME=MODULE:FUNCTION,WEIGHTS, got {text!r}"
+        )
+    if asked.name == "text" and not asked.weights:
+        raise argparse.ArgumentTypeError(
+            "no network for text is bundled: give text,FILE with a file that `python -m train "
+            "text` made, or any network of the same scale"
         )
     return asked
 
@@ -48,6 +53,8 @@ def specialist(options, asked, kind):
         model, detector = common.load_enlarging(asked.weights), function_named(asked.detector)
         key = f"{asked} {fingerprint(model)}"
         return Specialist(Upscaler(model), detector, asked.name), key
+    if asked.name == "text":
+        return _text(options, asked)
     model = common.load_enlarging(asked.weights or _bundled(kind))
     detector = detect.confirmed(detect.Mtcnn(options.least_px))
     return Specialist(Upscaler(model), detector), fingerprint(model)
@@ -58,6 +65,18 @@ def networks_of(asked):
     from infer.first_look import NETWORKS
 
     return [asked.weights] if asked.weights else [_bundled(kind) for kind in NETWORKS["face"]]
+
+
+def _text(options, asked):
+    import dataclasses
+
+    from infer import text
+    from infer.batch import fingerprint
+    from infer.upscaler import Upscaler
+
+    model = common.load_enlarging(asked.weights)
+    masks = dataclasses.replace(text.MASKS, match_colour=options.match_colour)
+    return text.specialist(Upscaler(model), masks), f"text {fingerprint(model)} {masks}"
 
 
 def function_named(text):

@@ -195,4 +195,7 @@ def test_an_unknown_specialist_lists_what_there_is(folder, monkeypatch, capsys, 
     with pytest.raises(SystemExit) as stopped:
         run(folder, monkeypatch, text)
     assert stopped.value.code == 2
-    assert "must be faces or NAME=MODULE:FUNCTION,WEIGHTS" in capsys.readouterr().err
+    assert "must be faces, text or NAME=MODULE:FUNCTION,WEIGHTS" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        run(folder, monkeypatch, "text")
+    assert "no network for text is bundled: give text,FILE" in capsys.readouterr().err

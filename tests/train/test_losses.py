@@ -207,3 +207,11 @@ def test_vgg_without_network_says_how_to_get_weights(monkeypatch):
     monkeypatch.setattr(keras.applications, "VGG19", no_network)
     with pytest.raises(OSError, match=r"copy vgg19_weights.*notop\.h5 to"):
         vgg_54()
+
+
+def test_edge_loss_adds_the_differences_between_neighbours():
+    hr = np.zeros((1, 5, 7, 3), np.uint8)
+    sr = np.zeros((1, 5, 7, 3), np.float32)
+    assert float(losses.edge_loss(hr, sr + 4)) == 4  # no edge is wrong
+    sr[:, :, 3:] = 7  # one column of edges: 5 of 35 places, of 7 grey levels
+    assert float(losses.edge_loss(hr, sr)) == pytest.approx(7 * 4 / 7 + 7 * 5 / 35)

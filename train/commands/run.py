@@ -148,12 +148,32 @@ def faces(options, folders):
     return FFHQ(folders[0], "all", Mtcnn(), options.scale, **settings)
 
 
+def texts(options, folders):
+    """Text drawn on the pictures of one folder; to validate, a twentieth as many of another key."""
+    from data.rendered_text import RenderedText
+
+    if len(folders) > 1:
+        raise ValueError(f"text is written on the pictures of one folder, got {len(folders)}")
+    valid = folders is options.valid_hr
+    return RenderedText(
+        folders[0],
+        options.fonts,
+        count=max(1, options.texts // 20) if valid else options.texts,
+        scale=options.scale,
+        seed=int(valid),
+        caches_dir=options.caches_dir,
+        strict=options.strict,
+    )
+
+
 def pairs(options, hr, lr=None):
-    """Pairs of the pictures in some folders, or of the faces in them."""
+    """Pairs of the pictures in some folders, of the faces in them, or of text drawn on them."""
     from data import ImageFolder
 
     if getattr(options, "faces", False):
         return faces(options, hr)
+    if getattr(options, "texts", None):
+        return texts(options, hr)
     return ImageFolder(hr, lr, options.scale, caches_dir=options.caches_dir, strict=options.strict)
 
 

@@ -1,4 +1,6 @@
-"""``python -m train edsr|wdsr-a|wdsr-b|srgan-generator|srgan``: options, trainers."""
+"""``python -m train edsr|wdsr-a|wdsr-b|text|srgan-generator|srgan``: options, trainers."""
+
+import functools
 
 from train.commands import run as runs
 from train.commands.options import (
@@ -22,6 +24,11 @@ COMMANDS = {
         "python -m train wdsr-b --hr photos --valid-hr b100 --num-res-blocks 32 --hours 2 "
         "--learning-rate 1e-3 --out wdsr.weights.h5",
     ),
+    "text": (
+        "Train WDSR-B on text drawn with fonts, with a loss of pixels and edges.",
+        "python -m train text --hr photos --damage mild --num-res-blocks 32 --steps 2500 "
+        "--start-from weights/wdsr-b-32-x4-photo.weights.h5 --out text.weights.h5",
+    ),
     "srgan-generator": (
         "Train SRResNet with a pixel loss, to be sharpened by srgan.",
         _EXAMPLE.format("srgan-generator", "sr_resnet"),
@@ -41,18 +48,13 @@ def add_options(command, name):
         "--hr", nargs="+", required=True, metavar="DIR", help="folders of HR pictures to train on"
     )
     group.add_argument(
-        "--lr", nargs="+", metavar="DIR", help="their LR pictures (default: shrunk from --hr)"
-    )
-    group.add_argument(
         "--valid-hr", nargs="+", metavar="DIR", help="folders of HR pictures to evaluate on"
     )
-    group.add_argument(
-        "--valid-lr",
-        nargs="+",
-        metavar="DIR",
-        help="their LR pictures (default: shrunk from --valid-hr)",
-    )
     add_hr_options(group)
+    if name == "text":
+        _add_text_options(group)
+    else:
+        _add_lr_options(group)
     add_length_options(command)
     add_rate_options(command, "trapezoid")
     add_run_options(command)
@@ -62,9 +64,31 @@ def add_options(command, name):
         _add_network_options(command, name)
 
 
+def _add_lr_options(group):
+    group.add_argument(
+        "--lr", nargs="+", metavar="DIR", help="their LR pictures (default: shrunk from --hr)"
+    )
+    group.add_argument(
+        "--valid-lr",
+        nargs="+",
+        metavar="DIR",
+        help="their LR pictures (default: shrunk from --valid-hr)",
+    )
+
+
+def _add_text_options(group):
+    group.add_argument(
+        "--fonts",
+        nargs="+",
+        metavar="FILE_OR_DIR",
+        help="fonts to write with, on the pictures of --hr (default: the system's)",
+    )
+    add(group, "--texts", "pictures to write", 400, type=ONE_OR_MORE)
+
+
 def _add_network_options(command, name):
     group = command.add_argument_group("network")
-    filters = 32 if name.startswith("wdsr") else 64
+    filters = 32 if name == "text" or name.startswith("wdsr") else 64
     add(group, "--num-filters", f"channels (default {filters})", type=ONE_OR_MORE, metavar="N")
     add(group, "--num-res-blocks", "residual blocks", 16, type=ONE_OR_MORE, metavar="N")
     if name != "srgan-generator":
@@ -113,6 +137,7 @@ def run(options):
 def _trainer(options, directory, strategy):
     from model.srgan import discriminator
     from train import recipes
+    from train.losses import edge_loss
     from weights.load import load_model
 
     rate, updates = learning_rate(options), trainer_options(options, strategy)
@@ -127,6 +152,7 @@ def _trainer(options, directory, strategy):
         "edsr": recipes.EdsrTrainer,
         "wdsr-a": recipes.WdsrTrainer,
         "wdsr-b": recipes.WdsrTrainer,
+        "text": functools.partial(recipes.WdsrTrainer, loss=edge_loss),
         "srgan-generator": recipes.SrganGeneratorTrainer,
     }[options.network]
     paper = {} if rate is None else {"learning_rate": rate}
@@ -165,5 +191,5 @@ def _network(options):
         size["num_filters"] = options.num_filters
     if options.network == "srgan-generator":
         return sr_resnet(**size)
-    build = {"edsr": edsr, "wdsr-a": wdsr_a, "wdsr-b": wdsr_b}[options.network]
+    build = {"edsr": edsr, "wdsr-a": wdsr_a}.get(options.network, wdsr_b)
     return build(options.scale, res_block_scaling=options.res_block_scaling, **size)
