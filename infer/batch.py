@@ -9,7 +9,6 @@ import contextlib
 import hashlib
 import itertools
 import math
-import os
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -19,13 +18,13 @@ from pathlib import Path
 import numpy as np
 
 from data.pictures.read import MAX_MEGAPIXELS, picture_size, read_picture
-from data.pictures.whole_file import whole_file
 from data.pictures.write import check_writable, encode
 from infer.jobs import Job, check_name
 from infer.memory import room_for
 from infer.progress import Progress
-from infer.record import Record, release
+from infer.record import release
 from infer.sentences import sentence
+from infer.stores import is_there, local_folder, record_of, whole
 
 _UNWRITTEN_BYTES = 512 << 20  # finished pictures that may wait for the disk
 _WINDOW = 256  # pictures that are sorted by size at a time
@@ -104,7 +103,7 @@ class _Batch:
     def __init__(self, make, settings, folder, before, report):
         self._make, self._settings = make, settings
         self._before, self._report = before, report
-        self._record = Record(folder) if folder else None
+        self._record = record_of(folder) if folder else None
         self._failed = set()
         self._locks = {}  # job → lock of the file that is being made
         self._outcome = Outcome()
@@ -155,7 +154,7 @@ class _Batch:
                 self._outcome.skipped += 1
                 self._progress.leave_out()
                 return False
-            if not line and os.path.lexists(job.target) and not self._settings.overwrite:
+            if not line and is_there(job.target) and not self._settings.overwrite:
                 raise ValueError(
                     f"{job.target} is there and was not made by this command; see --overwrite"
                 )
@@ -168,7 +167,8 @@ class _Batch:
         sizes = {}
         for job in jobs:
             try:
-                sizes[job] = picture_size(job.source)
+                # a store would be asked for the whole file, and once more when its turn comes
+                sizes[job] = picture_size(job.source) if isinstance(job.source, Path) else (0, 0)
             except (ValueError, OSError) as error:
                 self._fail(job, error)
         return sizes
@@ -225,10 +225,10 @@ class _Batch:
 
         def room(shape, dtype):
             check_writable(job.target, *shape[:2])
-            job.target.parent.mkdir(parents=True, exist_ok=True)
+            folder = local_folder(job.target)
             sizes.append(math.prod(shape) * np.dtype(dtype).itemsize)
             self._wait_for_writing(max(0, _UNWRITTEN_BYTES - sizes[-1]))
-            return room_for(shape, dtype, job.target.parent)
+            return room_for(shape, dtype, folder)
 
         try:
             picture, seconds = reading.result()
@@ -258,7 +258,7 @@ class _Batch:
             if self._record:
                 self._record.add(self._record.entry(job, self._settings.key(job)), hidden)
 
-        with whole_file(job.target, finish) as file:
+        with whole(job.target, finish) as file:
             encode(file, job.target.suffix, picture, self._settings.quality)
         for note in picture.notes:
             self._report(f"{job.source}: {note}")

@@ -124,9 +124,10 @@ def look_at(path, *, max_megapixels=MAX_MEGAPIXELS):
 def encoder_of(path):
     """Return whether a picture file is of a lossy format, and a JPEG's quality or None."""
     try:
-        with Image.open(path) as image:
+        with path.open("rb") as file, Image.open(file) as image:
             if image.format == "WEBP":
-                return b"VP8 " in path.read_bytes()[:65536], None
+                file.seek(0)
+                return b"VP8 " in file.read(65536), None
             tables = getattr(image, "quantization", None)
             quality = _quality(tables[min(tables)]) if tables else None
             return image.format in _LOSSY_FORMATS, quality

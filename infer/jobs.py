@@ -12,6 +12,7 @@ from pathlib import Path
 
 from data.pictures.folder import Paths
 from data.pictures.write import WRITABLE, check_writable
+from infer.stores import Remote, is_there, place
 
 
 @dataclass(frozen=True)
@@ -23,8 +24,8 @@ class Job:
         target: The file to write.
     """
 
-    source: Path
-    target: Path
+    source: Path | Remote
+    target: Path | Remote
 
 
 class Jobs(Sequence[Job]):
@@ -44,7 +45,7 @@ class Jobs(Sequence[Job]):
     def __getitem__(self, number):
         if isinstance(number, slice):
             return [self[i] for i in range(*number.indices(len(self)))]
-        return Job(self._files[number], self._targets[number])
+        return Job(place(self._files.name(number)), place(self._targets.name(number)))
 
     def folders(self):
         """The folders that results go to."""
@@ -56,28 +57,32 @@ def jobs_for(sources, out, *, suffix="", ending=None, overwrite=False):
 
     Args:
         sources: `infer.sources.Sources`; with `many`, `out` must be a folder.
-        out: A file name, or a folder (made if missing; a single file's must exist or end in ``/``).
+        out: A file name, or a folder (made if missing; a single file's must exist or end in ``/``);
+            or an address in a store.
         suffix: Put between a name and its ending, in a folder.
         ending: ``".png"`` and the like: format of results in a folder; None: as the source, or
             PNG where that cannot be written.
         overwrite: Allow results to take the place of their sources and of other files.
 
     Returns:
-        ``(jobs, folder)``: the `Jobs`, and the folder they go to; None: `out` is a file.
+        ``(jobs, folder)``: the `Jobs`, and the folder they go to, a `pathlib.Path` or
+        `infer.stores.Remote`; None: `out` is a file.
 
     Raises:
         ValueError: Two results would have one name, one would replace a file, or `out` does not
             fit or cannot be written.
     """
-    target = Path(out)
+    target = place(out)
     check_name(target)
     _check_folder(target, sources.many)
-    if sources.many or target.is_dir() or str(out).endswith(("/", os.sep)):
-        targets, folder = _in_folder(sources, str(target), suffix, ending), target
+    local = isinstance(target, Path)
+    if sources.many or (local and target.is_dir()) or str(out).endswith(("/", os.sep)):
+        name = str(target) if local else target.address
+        targets, folder = _in_folder(sources, name, suffix, ending), target
     elif suffix or ending:
         raise ValueError(f"a suffix and a format are for folders; {out} has its own name")
     else:
-        targets, folder = Paths([target]), None
+        targets, folder = Paths([target if local else target.address]), None
     _check_targets(sources, targets, overwrite)
     if folder is None:
         check_free(target, overwrite)
@@ -86,6 +91,10 @@ def jobs_for(sources, out, *, suffix="", ending=None, overwrite=False):
 
 def _check_folder(target, many):
     has_picture_name = target.suffix.lower() in WRITABLE
+    if not isinstance(target, Path):
+        if many and has_picture_name:
+            raise ValueError(f"several pictures need a folder to go to, got {target}")
+        return
     if many and not target.is_dir() and (target.exists() or has_picture_name):
         raise ValueError(f"several pictures need a folder to go to, got {target}")
     if not many and target.is_dir() and has_picture_name:
@@ -95,21 +104,21 @@ def _check_folder(target, many):
 def _in_folder(sources, folder, suffix, ending):
     """Targets by name; ``a.gif`` beside ``a.png`` becomes ``a.gif.png``, for neither is lost."""
     seen, twice = set(), set()
-    for _, place in sources:
-        name = hash(_named(place, suffix, ending))
+    for _, kept in sources:
+        name = hash(_named(kept, suffix, ending))
         (twice if name in seen else seen).add(name)
     targets = Paths(())
-    for _, place in sources:
-        name = _named(place, suffix, ending)
-        own = os.path.splitext(place)[1]
+    for _, kept in sources:
+        name = _named(kept, suffix, ending)
+        own = os.path.splitext(kept)[1]
         if hash(name) in twice and not ending and _same(own) != own:
-            name = f"{place}{suffix}{_same(own)}"
+            name = f"{kept}{suffix}{_same(own)}"
         targets.append(os.path.join(folder, name))
     return targets
 
 
-def _named(place, suffix, ending):
-    stem, own = os.path.splitext(place)
+def _named(kept, suffix, ending):
+    stem, own = os.path.splitext(kept)
     return f"{stem}{suffix}{ending or _same(own)}"
 
 
@@ -130,7 +139,7 @@ def _check_targets(sources, targets, overwrite):
                 f"{files[first]} and {files[number]} would both be written to {target}"
             )
         seen.add(hash(target))
-        if real(target) in originals and not overwrite and os.path.exists(target):
+        if real(target) in originals and not overwrite and is_there(place(target)):
             raise ValueError(
                 f"{target} is an original; give another folder, a suffix, or --overwrite"
             )
@@ -155,12 +164,14 @@ def check_free(path, overwrite=False):
         ValueError: The name is taken and `overwrite` is not set, its folder is missing or cannot
             be written to, or the name is too long.
     """
-    path = Path(path)
+    path = place(path)
     check_name(path)
-    if os.path.lexists(path) and not overwrite:
+    if is_there(path) and not overwrite:
         raise ValueError(
             f"{path} is there already; give another name, or --overwrite to replace it"
         )
+    if not isinstance(path, Path):
+        return
     if not path.parent.is_dir():
         raise ValueError(f"there is no folder {path.parent} to write {path.name} to; make it first")
     if not os.access(path.parent, os.W_OK):
@@ -169,6 +180,8 @@ def check_free(path, overwrite=False):
 
 def check_name(path):
     """Raise `ValueError` if a name is too long for the file system it would be on."""
+    if not isinstance(path, Path):
+        return
     for folder in path.parents:
         if folder.is_dir():
             try:

@@ -9,6 +9,7 @@ same time share the work.
 
 import collections
 import contextlib
+import errno
 import hashlib
 import json
 import os
@@ -64,20 +65,30 @@ class Record:
         self._read_bytes.clear()
         for file in self._files():
             for _, entry in self._new_entries(file):
-                if _identity(self._folder / entry["target"]) == entry["result"]:
+                if self._found(self._folder / entry["target"]) == entry["result"]:
                     yield entry["target"], entry["source"][0]
 
     def entry(self, job, key):
         """What a result made now would be recorded as, without its own size and time."""
-        source = [os.path.realpath(job.source), *_identity(job.source, missing_ok=False)]
+        source = [real_name(job.source), *_identity(job.source)]
         return {"target": self._name(job.target), "source": source, "key": key}
 
     def _name(self, target):
         return target.relative_to(self._folder).as_posix()
 
+    def _found(self, target):
+        """What a file is known by; None: there is none."""
+        try:
+            return _identity(target)
+        except OSError:
+            return None
+
+    def _finished(self, hidden):
+        return _identity(hidden)
+
     def line_of(self, target):
         """The line that tells of a file as it is now; None: not made here, or changed since."""
-        found, name = _identity(target), self._name(target)
+        found, name = self._found(target), self._name(target)
         if found is None:
             return None
         for _ in range(2):
@@ -92,7 +103,7 @@ class Record:
 
     def add(self, entry, hidden):
         """Record a finished file that still has its hidden name."""
-        line = json.dumps(entry | {"result": _identity(hidden)})
+        line = json.dumps(entry | {"result": self._finished(hidden)})
         with self._own.open("ab+") as file:
             start = file.tell() - 1
             cut_short = False
@@ -130,14 +141,19 @@ def _parsed(line):
         return None
 
 
-def _identity(file, *, missing_ok=True):
-    """Size and time of a file; None: there is none."""
-    try:
-        stat = os.stat(file)
-    except OSError:
-        if missing_ok:
-            return None
-        raise
+def real_name(place):
+    """The name of a file behind links, or its address in a store."""
+    return os.path.realpath(place) if isinstance(place, Path) else str(place)
+
+
+def _identity(file):
+    """Size and time of a file, or what a store knows it by."""
+    if not isinstance(file, Path):
+        identity = file.identity()
+        if identity is None:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(file))
+        return identity
+    stat = os.stat(file)
     return [stat.st_size, stat.st_mtime_ns]
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from data.pictures.folder import Paths
 from data.pictures.read import READABLE, picture_size
 from infer.record import Record
+from infer.stores import is_address, place
 
 NO_ENDING = "without ending"
 LINK = "link to nowhere"
@@ -79,28 +80,58 @@ def find_sources(patterns, out=None, *, recursive=False, suffix="", listed=None)
     sources = Sources(many=len(patterns) > 1 or listed is not None)
     for pattern in patterns:
         before = len(sources.files)
-        path = Path(pattern)
+        path = place(pattern)
+        if not isinstance(path, Path):
+            _add_stored(sources, path, out, recursive)
+            _check_some(sources, before, path)
+            continue
         if not path.is_dir() and path.exists():
             sources.add(path, path.name)
             continue
         sources.many = True
         if path.is_dir():
-            _add_folder(sources, pattern, out, recursive)
+            _add_folder(sources, str(path), out, recursive)
         else:
-            _add_pattern(sources, pattern, out, suffix)
-        if len(sources.files) == before:
-            remark = sources.remark()
-            raise FileNotFoundError(f"no picture {pattern}{f': {remark}' if remark else ''}")
+            _add_pattern(sources, str(path), out, suffix)
+        _check_some(sources, before, pattern)
     for name in listed or ():
         if ".." in Path(name).parts:
             raise ValueError(f"a listed name may not contain .., got {name}")
-        sources.add(name, os.path.normpath(name).lstrip(os.sep))
+        below = name.partition("://")[2] if is_address(name) else os.path.normpath(name)
+        sources.add(name, below.lstrip(os.sep))
     if not sources.files:
         raise FileNotFoundError("the list of pictures is empty")
     return sources
 
 
+def _check_some(sources, before, pattern):
+    if len(sources.files) == before:
+        remark = sources.remark()
+        raise FileNotFoundError(f"no picture {pattern}{f': {remark}' if remark else ''}")
+
+
+def _add_stored(sources, folder, out, recursive):
+    """Add what a store holds: no file is opened, and results in it are left out."""
+    start = len(folder.address) + 1
+    inside = place(out).address + "/" if out and is_address(out) else None
+    for address in folder.files(recursive):
+        if inside and address.startswith(inside):
+            continue
+        name = address[start:] or folder.name
+        if address.startswith(folder.address + "/"):
+            sources.many = True
+        else:
+            name = address.rpartition("/")[2]
+            sources.many |= address != folder.address
+        ending = os.path.splitext(name)[1].lower()
+        if ending in READABLE or address == folder.address:
+            sources.add(address, name)
+        else:
+            sources.passed_over[ending or NO_ENDING] += 1
+
+
 def _add_folder(sources, folder, out, recursive):
+    out = out and not is_address(out) and place(out)
     own = {os.path.normpath(file) for file in _made_from(folder, out)}
     length = len(os.path.join(folder, ""))
     for file in _files_in(folder, out and os.path.realpath(out), recursive, sources.passed_over):
@@ -142,7 +173,7 @@ def _files_in(folder, out, recursive, passed_over):
 def _made_from(folder, out):
     """Files in a folder that were made from other files in it, if results go there again."""
     inside = os.path.realpath(folder)
-    if out is None or not os.path.isdir(out) or inside != os.path.realpath(out):
+    if not out or not os.path.isdir(out) or inside != os.path.realpath(out):
         return
     for target, source in Record(folder).results():
         if os.path.commonpath([inside, source]) == inside:

@@ -40,9 +40,12 @@ class Paths(Sequence[Path]):
     def __getitem__(self, number):
         if isinstance(number, slice):
             return Paths(self[i] for i in range(*number.indices(len(self))))
+        return Path(self.name(number))
+
+    def name(self, number):
+        """One of them as it was given, as a string."""
         number = range(len(self))[number]
-        encoded = self._text[self._ends[number] : self._ends[number + 1]]
-        return Path(os.fsdecode(bytes(encoded)))
+        return os.fsdecode(bytes(self._text[self._ends[number] : self._ends[number + 1]]))
 
 
 def picture_files(*directories):

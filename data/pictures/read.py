@@ -11,6 +11,7 @@ are compared with the limit before anything is decoded.
 
 import contextlib
 import io
+import os
 import stat
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -98,7 +99,7 @@ def read_picture(path, *, max_megapixels=MAX_MEGAPIXELS):
     """Read a picture file with its EXIF block and ICC profile.
 
     Args:
-        path: The file.
+        path: The file; or, of a store, an object with ``open(mode)``, which prints as its address.
         max_megapixels: Refuse what is larger, or would take more than 4 bytes for each pixel of
             the limit: a small file can hold a picture that fills memory.
 
@@ -148,7 +149,7 @@ def _named(path):
     try:
         yield
     except PictureError as error:
-        raw = Path(path).suffix.lower() in _RAW_SUFFIXES
+        raw = Path(str(path)).suffix.lower() in _RAW_SUFFIXES
         raise ValueError(f"{path} {tiff.RAW_SENTENCE if raw else error}") from error
     except OSError:
         raise
@@ -158,6 +159,8 @@ def _named(path):
 
 def _opened(path):
     """Open a regular file: reading a pipe or device might never end."""
+    if not isinstance(path, (str, os.PathLike)):  # in a store
+        return path.open("rb")
     path = Path(path)
     mode = path.stat().st_mode
     if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):  # opening a folder is an OSError

@@ -21,7 +21,7 @@ _COLOUR_CHUNKS = (b"cICP", b"gAMA", b"cHRM")
 
 def check_writable(path, height, width):
     """Raise `ValueError` if `path`'s format is not known or cannot hold so large a picture."""
-    suffix = Path(path).suffix.lower()
+    suffix = Path(str(path)).suffix.lower()
     if suffix not in WRITABLE:
         raise ValueError(f"cannot write {path}: its name must end in {', '.join(sorted(WRITABLE))}")
     longest = _LONGEST_PX.get(suffix)

@@ -164,7 +164,7 @@ def _mask_files(options, todo, folder):
         return {todo[0]: path}
     if path.exists() and not path.is_dir():
         raise ValueError(f"the masks of several pictures need a folder to go to, got {path}")
-    if path.resolve() == folder.resolve():
+    if isinstance(folder, Path) and path.resolve() == folder.resolve():
         raise ValueError(f"masks would take the names of pictures in {folder}: give another folder")
     return {job: path / job.target.relative_to(folder).with_suffix(".png") for job in todo}
 

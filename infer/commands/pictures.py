@@ -39,7 +39,7 @@ def prepare(options):
     )
     if sources.remark():
         report(sources.remark())
-    if folder:
+    if isinstance(folder, Path):
         folder.mkdir(parents=True, exist_ok=True)
         for place in {str(folder), *todo.folders()}:
             remove_leftovers(place)

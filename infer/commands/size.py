@@ -57,8 +57,9 @@ def sized(network, options, again=None):
     from infer.memory import room_for
     from infer.sizes import OutputSize, Sized
 
-    out = Path(options.out)
-    room = functools.partial(room_for, folder=out if out.is_dir() else out.parent)
+    out = Path(options.out)  # of an address no folder of the disk
+    folder = next((place for place in (out, out.parent) if place.is_dir()), None)
+    room = functools.partial(room_for, folder=folder)
     return Sized(network, OutputSize(**size_of(options)), again=again, room=room)
 
 
