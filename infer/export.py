@@ -1,8 +1,9 @@
-"""Networks for other runtimes: SavedModel, TensorFlow Lite, ONNX; checked before they are kept.
+"""Networks for other runtimes: SavedModel, TensorFlow Lite, ONNX, a page; checked before kept.
 
 Each takes ``pictures``, (1, H, W, 3) float32 RGB in 0..255 of any height and width; a mask-aware
-network also ``valid_mask``, (1, H, W, 1), 1 = a real pixel. ONNX is written by Keras' own exporter
-and needs the optional extra ``onnx``.
+network also ``valid_mask``, (1, H, W, 1), 1 = a real pixel. Programs that have pictures in 0..1 or
+channels first get networks that take and give them so. ONNX is written by Keras' own exporter and
+needs the optional extra ``onnx``.
 """
 
 import importlib.util
@@ -17,9 +18,12 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
+from model.layers import fold_weight_norm
 from model.masked import Gate
 
-FORMATS = ("savedmodel", "tflite", "onnx")
+FORMATS = ("savedmodel", "tflite", "onnx", "html")
+RANGES = (255, 1)
+LAYOUTS = ("nhwc", "nchw")
 
 LARGEST_DIFFERENCE = 0.05
 """In grey levels: an exported network that differs from Keras by more is not kept."""
@@ -28,24 +32,27 @@ _MASK = "valid_mask"
 _CHECKED_SIZES = ((24, 32), (37, 19))
 
 
-def export(model, path, kind):
+def export(model, path, kind, *, value_range=255, layout="nhwc", name="", licence="not known"):
     """Write a network for another runtime, and keep it only if it gives the same output.
 
     Args:
-        model: A functional network, weight normalisation folded.
+        model: A functional network.
         path: File to write; for a SavedModel a folder. It appears whole or not at all.
         kind: One of `FORMATS`.
+        value_range: Of pictures in and out: 0..255 or 0..1.
+        layout: Of pictures and mask: "nhwc" (B, H, W, C) or "nchw" (B, C, H, W).
+        name: What a page calls the network.
+        licence: Of the network, for a page.
 
     Returns:
-        Largest difference from Keras on pictures of two sizes, in grey levels.
+        Largest difference from Keras on pictures of two sizes, in grey levels of 0..255.
 
     Raises:
         ValueError: No such format, or `path` is there and is not what would be written.
         ImportError: The format needs a package that is not installed; says which.
         ArithmeticError: The exported network's output differs.
     """
-    if kind not in FORMATS:
-        raise ValueError(f"format must be {', '.join(FORMATS)}, got {kind}")
+    _check(kind, value_range, layout)
     path = Path(path)
     if path.is_dir() and (kind != "savedmodel" or not (path / "saved_model.pb").exists()):
         raise ValueError(f"{path} is a folder and no exported network; give another name")
@@ -53,11 +60,15 @@ def export(model, path, kind):
         "savedmodel": (_write_savedmodel, _run_savedmodel),
         "tflite": (_write_tflite, _run_tflite),
         "onnx": (_write_onnx, _run_onnx),
+        "html": (lambda model, path: _write_html(model, path, name, licence), _run_html),
     }[kind]
+    # a page multiplies direction and magnitude itself: apart they are exact in half precision
+    model = model if kind == "html" else fold_weight_norm(model)
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder:
         made = Path(folder, path.name)
-        write(model, made)
-        difference = _largest_difference(model, runner(made))
+        write(_adapted(model, value_range, layout), made)
+        run = _as_keras(runner(made), value_range, layout)
+        difference = _largest_difference(model, run)
         if not difference <= LARGEST_DIFFERENCE:
             raise ArithmeticError(
                 f"the {kind} network differs from Keras by {difference:.3g} grey levels; not kept"
@@ -66,6 +77,49 @@ def export(model, path, kind):
             shutil.rmtree(path)
         os.replace(made, path)
     return difference
+
+
+def _check(kind, value_range, layout):
+    for what, allowed, got in (
+        ("format", FORMATS, kind),
+        ("value_range", RANGES, value_range),
+        ("layout", LAYOUTS, layout),
+    ):
+        if got not in allowed:
+            raise ValueError(f"{what} must be {', '.join(map(str, allowed))}, got {got}")
+    if kind == "html" and (value_range, layout) != (255, "nhwc"):
+        raise ValueError("a page reads pictures itself: range and layout are for other formats")
+
+
+def _adapted(model, value_range, layout):
+    """The network around which pictures are in another range or layout."""
+    if (value_range, layout) == (255, "nhwc"):
+        return model
+    first = layout == "nchw"
+    inputs, inside = [], []
+    for name, tensor in zip(_names(model), model.inputs, strict=True):
+        channels = tensor.shape[-1]
+        shape = (channels, None, None) if first else (None, None, channels)
+        inputs.append(x := keras.Input(shape, name=name))
+        x = keras.layers.Permute((2, 3, 1))(x) if first else x
+        inside.append(x if name == _MASK else keras.layers.Rescaling(255 / value_range)(x))
+    output = model(inside[0] if len(inside) == 1 else inside)
+    output = keras.layers.Rescaling(value_range / 255)(output)
+    output = keras.layers.Permute((3, 1, 2))(output) if first else output
+    return keras.Model(inputs, output)
+
+
+def _as_keras(run, value_range, layout):
+    """A runtime's function on pictures in 0..255, channels last."""
+    scales = (value_range / 255, 1)  # pictures, mask
+
+    def run_adapted(*inputs):
+        inputs = [np.float32(scale) * x for scale, x in zip(scales, inputs, strict=False)]
+        if layout == "nhwc":
+            return run(*inputs) / scales[0]
+        return run(*(x.transpose(0, 3, 1, 2) for x in inputs)).transpose(0, 2, 3, 1) / scales[0]
+
+    return run_adapted
 
 
 def _largest_difference(model, run):
@@ -96,7 +150,7 @@ def _names(model):
 
 def _signature(model, batch):
     return [
-        tf.TensorSpec((batch, None, None, t.shape[-1]), tf.float32, name=name)
+        tf.TensorSpec((batch, *t.shape[1:]), tf.float32, name=name)
         for name, t in zip(_names(model), model.inputs, strict=True)
     ]
 
@@ -169,7 +223,7 @@ def _run_tflite(path):
 def _write_onnx(model, path):
     _need("onnx", "tf2onnx")
     signature = [
-        keras.InputSpec(shape=(None, None, None, t.shape[-1]), dtype="float32", name=name)
+        keras.InputSpec(shape=(None, *t.shape[1:]), dtype="float32", name=name)
         for name, t in zip(_names(model), model.inputs, strict=True)
     ]
     signature = signature if len(signature) == 1 else [signature]
@@ -182,6 +236,18 @@ def _run_onnx(path):
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     names = sorted(entry.name for entry in session.get_inputs())
     return lambda *inputs: session.run(None, dict(zip(names, inputs, strict=True)))[0]
+
+
+def _write_html(model, path, name, licence):
+    from infer.page.page import page
+
+    path.write_text(page(model, name or path.stem, licence), encoding="utf-8")
+
+
+def _run_html(path):
+    from infer.page.page import run_graph
+
+    return run_graph(path.read_text(encoding="utf-8"))
 
 
 def _need(*packages):

@@ -1,10 +1,12 @@
-"""``python -m infer export``: write a network for other programs."""
+"""``python -m infer export``: write a network for other programs, or as a page."""
 
 import sys
+from pathlib import Path
 
-from infer.commands.options import add_overwrite, load
+from data.quiet_start import load_tensorflow
+from infer.commands.options import add_overwrite
 
-HELP = "Write a network for TensorFlow Serving, TensorFlow Lite or ONNX."
+HELP = "Write a network for TensorFlow Serving, TensorFlow Lite, ONNX or a browser."
 EXAMPLE = "export wdsr-b-32-x4 --format onnx -o wdsr-b-32-x4.onnx"
 
 
@@ -19,7 +21,24 @@ def add_options(parser):
         "-o", "--out", required=True, metavar="FILE", help="file to write; for savedmodel a folder"
     )
     parser.add_argument(
-        "--format", choices=["savedmodel", "tflite", "onnx"], required=True, help="what to write"
+        "--format",
+        choices=["savedmodel", "tflite", "onnx", "html"],
+        required=True,
+        help="what to write; html: one file that enlarges or restores pictures in a browser",
+    )
+    group = parser.add_argument_group("pictures, of all formats but html")
+    group.add_argument(
+        "--range",
+        type=int,
+        choices=[255, 1],
+        default=255,
+        help="the network takes and gives values in 0..255 or 0..1 (default: 255)",
+    )
+    group.add_argument(
+        "--layout",
+        choices=["nhwc", "nchw"],
+        default="nhwc",
+        help="channels last or first (default: nhwc)",
     )
     add_overwrite(parser)
 
@@ -29,11 +48,21 @@ def run(options):
     from infer.jobs import check_free
 
     check_free(options.out, options.overwrite)
-    model = load(options.model)
+    load_tensorflow()
     from infer.export import export
+    from weights.load import load_model, manifest
 
+    known = manifest().get(options.model, {})
     try:
-        difference = export(model, options.out, options.format)
+        difference = export(
+            load_model(options.model),
+            options.out,
+            options.format,
+            value_range=options.range,
+            layout=options.layout,
+            name=Path(options.model).name,
+            licence=known.get("licence", "licence not known"),
+        )
     except (ArithmeticError, ImportError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

@@ -1,0 +1,1 @@
+"""A network as one HTML file that enlarges or restores pictures, in a browser and without a net."""
