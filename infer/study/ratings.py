@@ -126,4 +126,4 @@ class Observers:
         result, n = self.items[here] % count, len(np.unique(self.items[here] // count))
         quality = np.bincount(result, self.model.quality[here]) / n
         error = np.sqrt(np.bincount(result, self.model.quality_error[here] ** 2)) / n
-        return quality, 1.959964 * error
+        return quality, 1.959964 * error if len(self.people) > 1 else np.full(count, np.nan)

@@ -121,7 +121,7 @@ def _scores(ratings, observers):
             lines.append(
                 f"| {_text(name)} | {len(here.scores)} | {mean[n]:.3f} ± {_number(deviation[n], 3)}"
                 f" | {_interval(mean[n] - half[n], mean[n] + half[n])} | "
-                f"{_interval(low[n], high[n])} | {quality[n]:.3f} ± {error[n]:.3f} |"
+                f"{_interval(low[n], high[n])} | {quality[n]:.3f} ± {_number(error[n], 3)} |"
             )
         lines.append("")
     lines.append(
@@ -227,4 +227,4 @@ def _p(value):
 
 def _text(name):
     """A name as Markdown that does nothing."""
-    return html.escape(name).replace("|", "&#124;")
+    return html.escape(" ".join(name.split())).replace("|", "&#124;")

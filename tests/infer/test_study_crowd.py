@@ -169,7 +169,7 @@ def test_from_the_first_page_to_the_report_in_a_browser(tmp_path, chromium):
         assert person.js("return at('place').textContent") == "Training 1 of 1"
         until(lambda: person.js("return looked()") > 0, "the clock")
         person.js("elapsed = 31000; tick()")
-        assert person.js("return at('timer').textContent") == "Please decide now"
+        assert person.js("return at('timer').textContent") == "Decide now"
         person.types("333\n")
         until(lambda: not person.js("return at('banner').hidden"), "all alike refused")
         assert "the same score" in person.js("return at('banner').textContent")

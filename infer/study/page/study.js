@@ -162,6 +162,7 @@ function select(which) {
   shown = which;
   [...at("pictures").children].forEach((p, i) => p.classList.toggle("shown", i === shown));
   [...at("results").children].forEach((r, i) => r.classList.toggle("shown", i + 2 === shown));
+  document.querySelector(".result.shown")?.scrollIntoView({ block: "nearest" });
   for (const anchor of document.querySelectorAll(".anchor"))
     anchor.classList.toggle("shown", Number(anchor.dataset.shown) === shown);
 }
@@ -207,7 +208,7 @@ function looked() { return elapsed + (since === null ? 0 : performance.now() - s
 function tick() {
   if (at("rating").hidden) return;
   const left = SECONDS - Math.floor(looked() / 1000), timer = at("timer");
-  timer.textContent = left > 0 ? `${left} s` : "Please decide now";
+  timer.textContent = left > 0 ? `${left} s` : "Decide now";
   timer.className = left > 5 ? "" : left > 0 ? "soon" : "over";
   const zoomed = Math.abs((visualViewport?.scale ?? 1) - 1) > 0.02;
   if (zoomed) warn("Please zoom back to 100 % with two fingers.");
