@@ -10,9 +10,10 @@ import numpy as np
 def files(ratings):
     """``{name: bytes}`` of ``ratings.csv``, ``sureal.csv`` and ``sureal.json``.
 
-    `ratings` is an `infer.study.ratings.Ratings`. ``sureal.csv`` has a row an item and a column a
-    person (first ratings; empty where a person did not rate it), as ``mos_to_sureal.py`` of that
-    project takes it; ``sureal.json`` is what ``sureal --dataset`` reads, with repeated ratings.
+    `ratings` is an `infer.study.ratings.Ratings`. ``sureal.json`` is what ``sureal --dataset``
+    reads, with repeated ratings. ``sureal.csv`` has a row an item and a column a person, first
+    ratings only, empty where a person did not rate it: the layout of that project's
+    ``mos_to_sureal.py``, which takes no empty cells.
     """
     return {
         "ratings.csv": _csv(_long(ratings)),

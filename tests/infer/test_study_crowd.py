@@ -100,11 +100,12 @@ def chromium():
 
 
 def until(condition, what):
-    for _ in range(200):
+    end = time.monotonic() + 30
+    while time.monotonic() < end:
         if condition():
             return
         time.sleep(0.05)
-    raise AssertionError(f"not in 10 s: {what}")
+    raise AssertionError(f"not in 30 s: {what}")
 
 
 class Person:
@@ -162,15 +163,23 @@ def test_from_the_first_page_to_the_report_in_a_browser(tmp_path, chromium):
     variants = {name: tmp_path / name for name in ("v0", "v1")}
     options = {"people": 2, "repeats": 1, "training": 1}
     make(tmp_path / "study", tmp_path / "hr", variants, **options)
-    with server(tmp_path / "study", free_port()) as (_, links):
-        browser = chromium()
+    port, browser = free_port(), chromium()
+    with server(tmp_path / "study", port) as (process, links):
         person = Person(browser, links[0])
         person.begins()
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+        person.types("4")
+        until(lambda: "Not saved yet" in person.js("return at('banner').textContent"), "a warning")
+    assert stored(tmp_path / "study") == {}
+    with server(tmp_path / "study", port):
+        until(lambda: person.js("return at('banner').hidden"), "the server again")
+        assert stored(tmp_path / "study") == {(0, 0, 0): 4}
         assert person.js("return at('place').textContent") == "Training 1 of 1"
         until(lambda: person.js("return looked()") > 0, "the clock")
         person.js("elapsed = 31000; tick()")
         assert person.js("return at('timer').textContent") == "Decide now"
-        person.types("333\n")
+        person.types("A333\n")
         until(lambda: not person.js("return at('banner').hidden"), "all alike refused")
         assert "the same score" in person.js("return at('banner').textContent")
         person.types("A1\n")
