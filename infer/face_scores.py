@@ -1,7 +1,7 @@
 """Score a fusion beside the general network alone: on whole pictures, and on the faces in them.
 
-Faces are found in the true picture, so that all are scored on the same pixels. `seam` needs no true
-picture: it tells whether the edge of a mask can be seen.
+Faces are found in the true picture, so that all are scored on the same pixels. `seam` and `halo`
+need no true picture: they tell whether the edge of a mask can be seen.
 """
 
 import cv2
@@ -79,6 +79,34 @@ def seam(picture, mask):
         raise ValueError("a seam needs a mask with an edge, and pixels outside it")
     energy = _energy(np.asarray(picture, np.float64))
     return float(energy[edge].mean() / energy[around].mean())
+
+
+def halo(picture, general, mask):
+    """Measure how much another colour or brightness shows where a mask fades.
+
+    Both pictures are blurred, so that detail does not count, and compared as the eye does, in
+    CIELAB. Below 2.3 a difference is not noticed side by side; `seam` does not see one that a soft
+    mask spreads over many pixels.
+
+    Args:
+        picture: (H, W, 3) in 0..255, what was fused.
+        general: The same of the general network.
+        mask: (H, W) in 0..1, the ``mask`` of `infer.fusion.Fused`.
+
+    Returns:
+        Mean colour difference ΔE*ab where the mask is between 0 and 1; 0 where it nowhere is.
+
+    Reference: Mahy et al., Color Research and Application 19(2), 1994: 2.3 is just noticeable.
+    """
+    fading = (mask > 0) & (mask < 1)
+    if not fading.any():
+        return 0.0
+    blurred = (
+        cv2.GaussianBlur(np.asarray(p, np.float32) / 255, (0, 0), _AROUND_PX)
+        for p in (picture, general)
+    )
+    a, b = (cv2.cvtColor(p, cv2.COLOR_RGB2Lab) for p in blurred)
+    return float(np.sqrt(np.square(a - b).sum(axis=2))[fading].mean())
 
 
 def _energy(picture):

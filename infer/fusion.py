@@ -34,9 +34,9 @@ class Specialist:
         mask: Function of a detection, height and width of the enlarged picture and options to a
             mask with the attributes of `infer.fusion_masks.Mask`.
         options: `MaskOptions` of its own; None: those of the `Fusion`.
-        judge: None, or function of what `detect` found, the picture as float (h, w, 3) in 0..255
-            and a result of the enlarged picture's size to a number that should be large: the
-            likeness of a face.
+        judge: None, or function of a detection before and after: (h, w, 3) uint8 of the picture,
+            and (s·h, s·w, 3) of the result, to a number that should be large, such as the likeness
+            of a face.
         least: Below this, `gentler` networks are tried.
         gentler: `Upscaler`s in place of `network`, one after the other, until `least` is reached.
     """
@@ -62,15 +62,15 @@ class Fused:
         left: Detections that are too small for their specialist: left to the general network.
         names: Of the specialists.
         masked_px: Height and width of the picture that `masks` belong to; None: of `pixels`.
-        judged: Number in `found` → (what `Specialist.judge` says of it, number of the gentler
-            network that was taken, -1 being `Specialist.network`).
+        judged: Number in `found` → (what `Specialist.judge` says of it, how many steps gentler the
+            network is that was taken, whether `Specialist.least` is reached).
     """
 
     pixels: np.ndarray
     found: list[Detection]
     masks: list[Mask]
     left: list[Detection]
-    judged: dict[int, tuple[float, int]]
+    judged: dict[int, tuple[float, int, bool]]
     names: tuple[str, ...] = ()
     masked_px: tuple[int, int] | None = None
 
@@ -210,15 +210,15 @@ class Fusion:
         there = (slice(box.y0, box.y1), slice(box.x0, box.x1))
         y, x = box.y0 - window.y0 * scale, box.x0 - window.x0 * scale
         general, match = out[there].copy(), self._options_of(specialist).match_colour
-        for number, network in enumerate((specialist.network, *specialist.gentler), -1):
+        for steps, network in enumerate((specialist.network, *specialist.gentler)):
             special = run(network)[y : y + box.y1 - box.y0, x : x + box.x1 - box.x0]
             out[there] = _mixed(general, special, mask, match)
             if specialist.judge is None:
                 return None
-            judged = judge(), number
-            if judged[0] >= specialist.least:
-                break
-        return judged
+            value = judge()
+            if value >= specialist.least:
+                return value, steps, True
+        return value, steps, False
 
     def _judged(self, specialist, box, image, out):
         """What the specialist's judge says of a detection: from the picture, and as it is now."""

@@ -30,6 +30,7 @@ def add_options(parser):
         help="network for faces, of the same scale (default: by what the picture is)",
     )
     add_faces(parser)
+    add_likeness(parser)
     parser.add_argument(
         "--faces",
         type=numbers,
@@ -68,16 +69,53 @@ def add_faces(parser):
     group.add_argument(
         "--least-px",
         type=float,
-        default=32,
+        default=40,
         metavar="PX",
-        help="drop faces with a shorter side (default: 32)",
+        help="leave faces with a shorter side to the general network, which draws them no worse "
+        "(default: 40)",
     )
     group.add_argument(
         "--match-colour",
         action="store_true",
         help="take the colour of faces from the general network, where patches would show",
     )
+    group.add_argument(
+        "--fidelity",
+        type=share,
+        metavar="0..1",
+        help="mix the weights of the network for faces with those of the one that it was made of: "
+        "0 invents nothing, 1 is sharpest (default: 1)",
+    )
     return group
+
+
+def add_likeness(parser):
+    """Add the options on how alike faces stay."""
+    group = parser.add_argument_group("likeness")
+    group.add_argument(
+        "--likeness",
+        metavar="NAME_OR_FILE",
+        help="weights of face features, to print how alike each face and its enlargement by "
+        "bicubic are, up to 1: vggface2-senet50, once fetched by `python -m infer weights get "
+        "vggface2-senet50`, or dlib's face network of face-api",
+    )
+    group.add_argument(
+        "--least-likeness",
+        type=share,
+        metavar="0..1",
+        help="lower the fidelity of each face by quarters until it is so alike; needs --likeness",
+    )
+
+
+def share(text):
+    """Read a number from 0 to 1."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"must be a number from 0 to 1, got {text!r}")
+    return value
 
 
 def numbers(text):
@@ -91,6 +129,8 @@ def numbers(text):
 def run(options):
     """Enlarge pictures with two networks; returns the exit status."""
     todo, folder = prepare(options)
+    if options.least_likeness is not None and not options.likeness:
+        raise ValueError("--least-likeness needs --likeness, the network that judges")
     chosen = getattr(options, "faces", None)
     if chosen is not None and len(todo) > 1:
         raise ValueError(f"--faces chooses in one picture, got {len(todo)}")
@@ -116,6 +156,7 @@ def maker(options):
     choice = Choice("faces", functools.partial(_ready, options), named=options.model)
     weights = choice.only()[1] if options.model else f"{choice.key()} {_specialists_key(options)}"
     choices = [options.save_mask, options.overlap_px, options.quality, size_of(options)]
+    choices += [options.fidelity, options.likeness, options.least_likeness]
 
     def make(job, pixels, **where):
         fusion, _ = choice(job, pixels)

@@ -26,6 +26,7 @@ def add_options(parser):
         "used",
     )
     faces.add_faces(parser)
+    faces.add_likeness(parser)
     faces.add_mask(parser)
     add_size(parser)
     common.add_files(parser)

@@ -55,9 +55,45 @@ def specialist(options, asked, kind):
         return Specialist(Upscaler(model), detector, asked.name), key
     if asked.name == "text":
         return _text(options, asked)
-    model = common.load_enlarging(asked.weights or _bundled(kind))
-    detector = detect.confirmed(detect.Mtcnn(options.least_px))
-    return Specialist(Upscaler(model), detector), fingerprint(model)
+    name, strength = asked.weights or _bundled(kind), options.fidelity
+    networks = _between(name, 1.0 if strength is None else strength, options)
+    detector = detect.confirmed(detect.Mtcnn(min(options.least_px, detect.LEAST_PX)))
+    key = f"{fingerprint(networks[0])} {strength}"
+    judge = _judge(options)
+    upscalers = [Upscaler(network) for network in networks]
+    least = getattr(options, "least_likeness", None) or 0.0
+    return (
+        Specialist(upscalers[0], detector, judge=judge, least=least, gentler=tuple(upscalers[1:])),
+        key,
+    )
+
+
+def _judge(options):
+    if not getattr(options, "likeness", None):
+        return None
+    from infer.faces import likeness_of
+    from weights.load import load_face_features
+
+    return likeness_of(load_face_features(options.likeness))
+
+
+def _between(name, strength, options):
+    """The network for faces of a fidelity, and gentler ones if a least likeness is asked for."""
+    least = getattr(options, "least_likeness", None)
+    if strength == 1 and least is None:
+        return [common.load_enlarging(name)]
+    from infer.variants import blend
+    from weights.load import manifest
+
+    base = str(name).removesuffix("-gan")
+    if base == name or base not in manifest():
+        raise ValueError(
+            f"--fidelity and --least-likeness mix a bundled network for faces and the one that it "
+            f"was made of, and {name} has none: --face-model wdsr-b-32-x4-faces-gan has"
+        )
+    ends = [common.load_enlarging(end) for end in (base, name)]
+    steps = (1, 0.75, 0.5, 0.25, 0) if least is not None else (1,)
+    return [blend(*ends, strength * step) for step in steps]
 
 
 def networks_of(asked):

@@ -1,6 +1,7 @@
 """The command ``faces`` and scores of fusion: what they print, write and refuse."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -212,6 +213,51 @@ def test_faces_that_are_too_small_are_told_and_left(weights, finds, tmp_path, ca
         "  left to the general network: 20 × 30 px at (120, 80), confidence 0.950\n"
         "  left to the general network: 20 × 30 px at (50, 40), confidence 0.987\n"
     )
+
+
+@pytest.mark.slow
+def test_fidelity_is_between_two_networks_and_likeness_is_printed(
+    finds, tmp_path, capsys, monkeypatch
+):
+    """With small networks under the names of the bundled ones."""
+    face = "wdsr-b-32-x4-faces"
+    networks = {name: edsr(4, 3, 1) for name in (face, f"{face}-gan")}
+    networks["wdsr-b-32-x4"] = edsr(4, 4, 1)
+    monkeypatch.setattr("infer.commands.options.load", lambda name: networks[name])
+    finds += [Detection(80, 60, 60, 70, 0.99)]
+    dlib_face().save_weights(tmp_path / "features.weights.h5")
+    image = picture(3)[:50, :60]
+    save_image(tmp_path / "a.png", image)
+
+    def made(*arguments, name=f"{face}-gan"):
+        words = ["faces", "--overwrite", tmp_path / "a.png", "-o", tmp_path / "out.png"]
+        words += ["--model", "wdsr-b-32-x4", "--face-model", name, *arguments]
+        assert main([str(word) for word in words]) == 0
+        return load_image(tmp_path / "out.png").astype(int)
+
+    gentlest, sharpest = made(name=face), made()
+    assert np.abs(sharpest - gentlest).max() > 9
+    assert np.abs(made("--fidelity", 0) - gentlest).max() <= 1
+    halfway = made("--fidelity", 0.5)
+    assert np.abs(halfway - gentlest).max() > 1 and np.abs(halfway - sharpest).max() > 1
+    capsys.readouterr()
+    made("--likeness", tmp_path / "features.weights.h5")
+    assert re.search(r"confidence 0.990, likeness \d\.\d{4}\n", capsys.readouterr().out)
+    least = ("--likeness", tmp_path / "features.weights.h5", "--least-likeness", 1)
+    assert np.abs(made(*least) - gentlest).max() <= 1
+    assert ", 4 steps gentler, below the least\n" in capsys.readouterr().out
+
+
+def test_fidelity_needs_a_pair_and_the_least_likeness_a_judge(weights, finds, tmp_path, capsys):
+    save_image(tmp_path / "a.png", picture(3))
+    files = [tmp_path / "a.png", "-o", tmp_path / "out.png"]
+    for more, message in (
+        (["--fidelity", "0.5"], "has none: --face-model wdsr-b-32-x4-faces-gan has"),
+        (["--least-likeness", "0.9"], "--least-likeness needs --likeness"),
+    ):
+        assert run(weights, *files, *more) == 2
+        error = capsys.readouterr().err
+        assert message in error and error.count("\n") == 1
 
 
 def evaluate(weights, hr, *arguments):

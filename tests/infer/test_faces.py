@@ -6,7 +6,7 @@ from scipy.ndimage import gaussian_filter
 
 from data.pictures.read import load_image
 from infer.detect import Detection, confirmed
-from infer.face_scores import seam
+from infer.face_scores import halo, seam
 from infer.fusion import Fusion, Specialist
 from infer.fusion_masks import MaskOptions
 from infer.upscaler import Upscaler, upscale
@@ -294,9 +294,46 @@ def test_no_seam_at_the_edge_of_small_and_large_faces(shared, bundled, side):
     image = photograph[100:220, 100:250].astype(np.float32)
     box = Detection(150, 100, side, 0.8 * side)
     specialist = Specialist(Offset(bundled, [12, 12, 12]), lambda _: [box])
-    soft, hard = (Fusion(bundled, [specialist], MaskOptions(softness=s)) for s in (0.1, 0))
+    soft, hard = (
+        Fusion(bundled, [specialist], MaskOptions(least_px=5, softness=s)) for s in (0.1, 0)
+    )
     plain = bundled(image)
     for fuse, low, high in ((soft, 0.9, 1.1), (hard, 1.3, np.inf)):
         made = fuse(image)
         fused = made.pixels
         assert low < seam(fused, made.mask) / seam(plain, made.mask) < high
+
+
+@pytest.mark.parametrize(("offset", "low", "high"), [((0, 0, 0), 0, 0.1), ((24, -8, -8), 5, 20)])
+def test_halo_is_the_difference_of_colour_that_an_eye_sees(offset, low, high):
+    """A red halo that a soft mask spreads, which `seam` scores as none."""
+    general = np.full((90, 90, 3), 120.0)
+    general += np.random.default_rng(1).normal(0, 9, general.shape)
+    mask = np.clip((np.hypot(*(np.mgrid[:90, :90] - 45)) - 40) / -25, 0, 1)
+    fused = general + mask[..., None] * offset
+    assert low <= halo(fused, general, mask) <= high
+    assert 0.9 < seam(fused, mask) / seam(general, mask) < 1.1
+    assert halo(fused, general, np.zeros((90, 90))) == 0
+
+
+def test_a_judge_has_gentler_networks_taken_until_it_is_content():
+    image, box = picture(3), FACES["one"][0]
+    seen = []
+
+    def judge(small, large):
+        assert small.shape == (15, 10, 3) and large.shape == (30, 20, 3)
+        seen.append(large)
+        return [0.5, 0.8, 0.9][len(seen) - 1]
+
+    gentler = (Upscaler(edsr(2, 3, 1)), Upscaler(GENERAL))
+    for least, taken, reached in ((0.4, 0, True), (0.7, 1, True), (0.99, 2, False)):
+        seen.clear()
+        specialist = Specialist(
+            Upscaler(FACE), lambda _: [box], judge=judge, least=least, gentler=gentler
+        )
+        made = Fusion(Upscaler(GENERAL), [specialist], MaskOptions(least_px=5))(image)
+        assert made.judged == {0: ([0.5, 0.8, 0.9][taken], taken, reached)}
+        expected = fusion([box], face=[FACE, None, GENERAL][taken]) if taken != 1 else None
+        if expected:
+            np.testing.assert_array_equal(made.pixels, expected(image).pixels)
+        np.testing.assert_array_equal(seen[-1], made.pixels[40:70, 50:70])
