@@ -192,7 +192,11 @@ def test_from_the_first_page_to_the_report_in_a_browser(tmp_path, chromium):
         other = Person(browser, links[0])  # loaded again, as after a closed browser
         other.sees("rating")
         assert other.js("return state.item.scores") == {"1": 4}
-        for _ in range(3):
+        other.types("A135")
+        other.js("next(); rate(0, 2)")  # too late: the scene is being closed
+        until(lambda: other.js("return state.done") == 2, "the second scene")
+        assert stored(tmp_path / "study")[0, 1, 0] == 1
+        for _ in range(2):
             other.rates("A135")
         other.sees("thanks")
         asked = other.js("return performance.getEntriesByType('resource').map(e => e.name)")

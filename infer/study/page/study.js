@@ -12,6 +12,7 @@ let shown = 2; // which of the pictures: 0 blurred, 1 original, then the results
 let elapsed = 0; // ms for which this screen has been looked at
 let since = null; // when the clock was started; null: it stands still
 let sending = Promise.resolve(); // scores are sent one after another
+let closing = false; // between "next" and the next scene
 
 function show(name) {
   for (const main of document.querySelectorAll("main")) main.hidden = main.id !== name;
@@ -183,6 +184,7 @@ function mark() {
 }
 
 function rate(slot, score) {
+  if (closing) return;
   const { item } = state;
   item.scores[slot] = score;
   mark();
@@ -192,11 +194,12 @@ function rate(slot, score) {
 }
 
 async function next() {
-  if (at("next").disabled) return;
-  at("next").disabled = true;
+  if (closing || at("next").disabled) return;
+  closing = at("next").disabled = true;
   const body = { position: state.item.position, elapsed_ms: Math.round(looked()) };
   await sending;
   const answer = await send("finish", body);
+  closing = false;
   if (answer) proceed(answer);
   else at("next").disabled = false;
 }
