@@ -32,7 +32,7 @@ def described(fused):
 
 def _about(box, names):
     what = f"{box.label}, " if len(names) > 1 else ""
-    turned = f", turned by {box.angle_deg:.0f}°" if box.angle_deg else ""
+    turned = f", turned by {box.angle_deg:.0f}°" if abs(box.angle_deg) >= 0.5 else ""
     return (
         f"{what}{box.width:.0f} × {box.height:.0f} px at ({box.left:.0f}, {box.top:.0f})"
         f"{turned}, confidence {box.confidence:.3f}"
