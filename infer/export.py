@@ -11,29 +11,40 @@ import math
 import os
 import shutil
 import tempfile
-import warnings
 from pathlib import Path
 
 import keras
 import numpy as np
 import tensorflow as tf
-from keras import ops
 
+from infer import tflite
 from model.layers import PadToMultiple, PixelUnshuffle, fold_weight_norm
-from model.masked import Gate
 
 FORMATS = ("savedmodel", "tflite", "onnx", "html")
 RANGES = (255, 1)
 LAYOUTS = ("nhwc", "nchw")
 
-LARGEST_DIFFERENCE = 0.05
+PRECISIONS = tflite.PRECISIONS
+
+LARGEST_DIFFERENCE = {"float32": 0.05, "float16": 1, "int8": 16}
 """In grey levels: an exported network that differs from Keras by more is not kept."""
 
 _MASK = "valid_mask"
 _CHECKED_SIZES = ((24, 32), (37, 19))
 
 
-def export(model, path, kind, *, value_range=255, layout="nhwc", name="", licence="not known"):
+def export(
+    model,
+    path,
+    kind,
+    *,
+    value_range=255,
+    layout="nhwc",
+    precision="float32",
+    calibration=(),
+    name="",
+    licence="not known",
+):
     """Write a network for another runtime, and keep it only if it gives the same output.
 
     Args:
@@ -42,24 +53,28 @@ def export(model, path, kind, *, value_range=255, layout="nhwc", name="", licenc
         kind: One of `FORMATS`.
         value_range: Of pictures in and out: 0..255 or 0..1.
         layout: Of pictures and mask: "nhwc" (B, H, W, C) or "nchw" (B, C, H, W).
+        precision: Of the numbers in a TensorFlow Lite file, see `infer.tflite`.
+        calibration: For "int8": pictures (H, W, 3) in 0..255, such as the network will get, or
+            none.
         name: What a page calls the network.
         licence: Of the network, for a page.
 
     Returns:
-        Largest difference from Keras on pictures of two sizes, in grey levels of 0..255.
+        Largest difference from Keras on random pictures of two sizes, or on those given
+        to calibrate with, in grey levels of 0..255.
 
     Raises:
         ValueError: No such format, or `path` is there and is not what would be written.
         ImportError: The format needs a package that is not installed; says which.
         ArithmeticError: The exported network's output differs.
     """
-    _check(kind, value_range, layout)
+    _check(kind, value_range, layout, precision, calibration)
     path = Path(path)
     if path.is_dir() and (kind != "savedmodel" or not (path / "saved_model.pb").exists()):
         raise ValueError(f"{path} is a folder and no exported network; give another name")
     write, runner = {
         "savedmodel": (_write_savedmodel, _run_savedmodel),
-        "tflite": (_write_tflite, _run_tflite),
+        "tflite": (_write_tflite(value_range, layout, precision, calibration), tflite.run),
         "onnx": (_write_onnx, _run_onnx),
         "html": (lambda model, path: _write_html(model, path, name, licence), _run_html),
     }[kind]
@@ -69,8 +84,8 @@ def export(model, path, kind, *, value_range=255, layout="nhwc", name="", licenc
         made = Path(folder, path.name)
         write(_adapted(model, value_range, layout), made)
         run = _as_keras(runner(made), value_range, layout)
-        difference = _largest_difference(model, run)
-        if not difference <= LARGEST_DIFFERENCE:
+        difference = _largest_difference(model, run, [x[None] for x in calibration])
+        if not difference <= LARGEST_DIFFERENCE[precision]:
             raise ArithmeticError(
                 f"the {kind} network differs from Keras by {difference:.3g} grey levels; not kept"
             )
@@ -80,16 +95,21 @@ def export(model, path, kind, *, value_range=255, layout="nhwc", name="", licenc
     return difference
 
 
-def _check(kind, value_range, layout):
+def _check(kind, value_range, layout, precision, calibration):
     for what, allowed, got in (
         ("format", FORMATS, kind),
         ("value_range", RANGES, value_range),
         ("layout", LAYOUTS, layout),
+        ("precision", PRECISIONS, precision),
     ):
         if got not in allowed:
             raise ValueError(f"{what} must be {', '.join(map(str, allowed))}, got {got}")
     if kind == "html" and (value_range, layout) != (255, "nhwc"):
         raise ValueError("a page reads pictures itself: range and layout are for other formats")
+    if precision != "float32" and kind != "tflite":
+        raise ValueError(f"precision {precision} is for tflite, not for {kind}")
+    if len(calibration) and precision != "int8":
+        raise ValueError(f"pictures to calibrate with belong to precision int8, not to {precision}")
 
 
 def _adapted(model, value_range, layout):
@@ -123,18 +143,23 @@ def _as_keras(run, value_range, layout):
     return run_adapted
 
 
-def _largest_difference(model, run):
-    rng = np.random.default_rng(0)
+def _largest_difference(model, run, pictures=()):
+    """Largest difference on these pictures, or else on random ones of two sizes."""
     differences = []
-    for size in _CHECKED_SIZES:
-        height, width = (-(-side // _multiple(model)) * _multiple(model) for side in size)
-        inputs = [_random_input(rng, t, height, width) for t in model.inputs]
+    for inputs in [[x] for x in pictures] or _random_inputs(model):
         expected = np.asarray(model(inputs[0] if len(inputs) == 1 else inputs))
         found = run(*inputs)
         if found.shape != expected.shape:
             raise ArithmeticError(f"the output is {found.shape}, not {expected.shape}")
         differences.append(np.abs(found - expected).max())
     return float(max(differences))
+
+
+def _random_inputs(model):
+    rng = np.random.default_rng(0)
+    for size in _CHECKED_SIZES:
+        height, width = (-(-side // _multiple(model)) * _multiple(model) for side in size)
+        yield [_random_input(rng, t, height, width) for t in model.inputs]
 
 
 def _multiple(model):
@@ -181,52 +206,15 @@ def _run_savedmodel(path):
     return lambda *inputs: loaded.serve(*inputs).numpy()
 
 
-def _write_tflite(model, path):
-    function = tf.function(_forward(_without_erf(model)), _signature(model, 1))
-    # without the model as second argument: with it, weights stay variables that nobody sets
-    converter = tf.lite.TFLiteConverter.from_concrete_functions([function.get_concrete_function()])
-    path.write_bytes(converter.convert())
+def _write_tflite(value_range, layout, precision, calibration):
+    def write(model, path):
+        function = tf.function(_forward(tflite.without_erf(model)), _signature(model, 1))
+        samples = [np.float32(value_range / 255) * x[None] for x in calibration]
+        if layout == "nchw":
+            samples = [x.transpose(0, 3, 1, 2) for x in samples]
+        path.write_bytes(tflite.convert(function.get_concrete_function(), precision, samples))
 
-
-class _GeluGate(Gate):
-    """`Gate` by way of GELU, an operation of TensorFlow Lite, which has no error function."""
-
-    def call(self, features):
-        a, b = ops.split(features, 2, axis=-1)
-        return ops.gelu(a, approximate=False) * b
-
-
-def _without_erf(model):
-    """The same network, sharing the variables, with every `Gate` in a form for TensorFlow Lite."""
-
-    def replaced(layer, *args, **kwargs):
-        kind = _GeluGate if isinstance(layer, Gate) else type(layer)
-        return kind.from_config(layer.get_config())
-
-    if not any(isinstance(layer, Gate) for layer in model.layers):
-        return model
-    clone = keras.models.clone_model(model, clone_function=replaced)
-    clone.set_weights(model.get_weights())
-    return clone
-
-
-def _run_tflite(path):
-    with warnings.catch_warnings():  # tf.lite may move to a package of its own one day
-        warnings.simplefilter("ignore", UserWarning)
-        interpreter = tf.lite.Interpreter(model_content=path.read_bytes())
-
-    def run(*inputs):
-        # in the order of the network's: pictures before valid_mask
-        places = sorted(interpreter.get_input_details(), key=lambda entry: entry["name"])
-        for place, array in zip(places, inputs, strict=True):
-            interpreter.resize_tensor_input(place["index"], array.shape)
-        interpreter.allocate_tensors()
-        for place, array in zip(places, inputs, strict=True):
-            interpreter.set_tensor(place["index"], array)
-        interpreter.invoke()
-        return interpreter.get_tensor(interpreter.get_output_details()[0]["index"])
-
-    return run
+    return write
 
 
 def _write_onnx(model, path):

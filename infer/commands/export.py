@@ -7,6 +7,8 @@ from data.quiet_start import load_tensorflow
 from infer.commands.options import add_overwrite
 
 HELP = "Write a network for TensorFlow Serving, TensorFlow Lite, ONNX or a browser."
+_MOST_SAMPLES = 100
+_SAMPLE_PX = 96
 EXAMPLE = "export wdsr-b-32-x4 --format onnx -o wdsr-b-32-x4.onnx"
 
 
@@ -40,6 +42,21 @@ def add_options(parser):
         default="nhwc",
         help="channels last or first (default: nhwc)",
     )
+    group = parser.add_argument_group("numbers, of tflite")
+    group.add_argument(
+        "--precision",
+        choices=["float32", "float16", "int8"],
+        default="float32",
+        help="float16: half as large; int8: weights in 8 bits (default: float32)",
+    )
+    group.add_argument(
+        "--calibrate",
+        nargs="+",
+        default=[],
+        metavar="FOLDER",
+        help="for int8 in whole numbers only, for processors without floats: folders of pictures "
+        "such as the network will get; 100 of them are used",
+    )
     add_overwrite(parser)
 
 
@@ -60,6 +77,8 @@ def run(options):
             options.format,
             value_range=options.range,
             layout=options.layout,
+            precision=options.precision,
+            calibration=_middles(options.calibrate),
             name=Path(options.model).name,
             licence=known.get("licence", "licence not known"),
         )
@@ -68,3 +87,19 @@ def run(options):
         return 1
     print(f"wrote {options.out}; largest difference from Keras {difference:.2g} grey levels")
     return 0
+
+
+def _middles(folders):
+    """The middles of pictures, evenly chosen, as float32 RGB."""
+    from data.pictures.folder import picture_files
+    from data.pictures.read import load_image, rgb8
+
+    files = picture_files(*folders)
+    chosen = files[:: max(1, len(files) // _MOST_SAMPLES)][:_MOST_SAMPLES]
+    pictures = (rgb8(load_image(file)) for file in chosen)
+    return [_middle(pixels).astype("float32") for pixels in pictures]
+
+
+def _middle(pixels):
+    top, left = (max(0, side - _SAMPLE_PX) // 2 for side in pixels.shape[:2])
+    return pixels[top : top + _SAMPLE_PX, left : left + _SAMPLE_PX]
