@@ -12,7 +12,7 @@ import math
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +21,7 @@ from data.pictures.read import MAX_MEGAPIXELS, picture_size, read_picture
 from data.pictures.write import check_writable, encode
 from infer.jobs import Job, check_name
 from infer.memory import room_for
-from infer.progress import Progress
+from infer.progress import Outcome, Progress
 from infer.record import release
 from infer.sentences import sentence
 from infer.stores import is_there, local_folder, record_of, whole
@@ -58,20 +58,8 @@ def fingerprint(model):
     return digest.hexdigest()[:16]
 
 
-@dataclass
-class Outcome:
-    """What became of a run.
-
-    Attributes:
-        done, skipped: Numbers of pictures.
-        failures: ``(source, sentence)`` of each that failed.
-        summary: A line on speed and on the slowest pictures; None where few were made.
-    """
-
-    done: int = 0
-    skipped: int = 0
-    failures: list[tuple[Path, str]] = field(default_factory=list)
-    summary: str | None = None
+class UnusableError(Exception):
+    """A network cannot be used for any picture; says why by its cause."""
 
 
 def run(jobs, make, settings, *, folder=None, before=None, report=print):
@@ -95,6 +83,45 @@ def run(jobs, make, settings, *, folder=None, before=None, report=print):
     if settings.workers < 1:
         raise ValueError(f"workers must be at least 1, got {settings.workers}")
     return _Batch(make, settings, folder, before, report)(jobs)
+
+
+def is_done(job, record, key, overwrite=False):
+    """Whether the record of a folder knows a job's result as it is.
+
+    Raises:
+        ValueError: There is a file that was not made by this command, and it may not be replaced.
+    """
+    check_name(job.target)
+    line = record.line_of(job.target)
+    if line and line.items() >= record.entry(job, key).items():
+        return True
+    if not line and not overwrite and is_there(job.target):
+        raise ValueError(f"{job.target} is there and was not made by this command; see --overwrite")
+    return False
+
+
+def make_one(job, make, settings, record=None):
+    """Make one picture here and now, whatever is there; returns its number of pixels.
+
+    Args:
+        job: The `Job`.
+        make: See `run`.
+        settings: The `Settings`.
+        record: `infer.record.Record` to note it in; None: none.
+    """
+    batch = _Batch(make, settings, None, None, print)
+    batch._record = record
+    picture, _ = batch._read(job)
+    height, width = picture.pixels.shape[:2]
+
+    def room(shape, dtype):
+        check_writable(job.target, *shape[:2])
+        return room_for(shape, dtype, local_folder(job.target))
+
+    result = make(job, picture.pixels, out=room, report=None)
+    picture.pixels = getattr(result, "pixels", result)
+    batch._write(job, picture, result, 0)
+    return height * width
 
 
 class _Batch:
@@ -148,16 +175,10 @@ class _Batch:
         if not self._record:
             return True
         try:
-            check_name(job.target)
-            line = self._record.line_of(job.target)
-            if line and line.items() >= self._record.entry(job, self._settings.key(job)).items():
+            if is_done(job, self._record, self._settings.key(job), self._settings.overwrite):
                 self._outcome.skipped += 1
                 self._progress.leave_out()
                 return False
-            if not line and is_there(job.target) and not self._settings.overwrite:
-                raise ValueError(
-                    f"{job.target} is there and was not made by this command; see --overwrite"
-                )
         except (ValueError, OSError) as error:
             self._fail(job, error)
             return False

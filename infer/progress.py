@@ -1,7 +1,9 @@
-"""How far a run is: a bar with pictures and megapixels a second, and which took longest."""
+"""How far a run is, and what became of it: a bar, the speed, and which pictures took longest."""
 
 import heapq
 import time
+from dataclasses import dataclass, field
+from pathlib import Path
 
 from tqdm import tqdm
 
@@ -9,6 +11,22 @@ _BAR = (
     "{percentage:3.0f}%|{bar}| {n:.1f}/{total:.0f} pictures [{elapsed}, {remaining} left{postfix}]"
 )
 _SLOWEST = 3
+
+
+@dataclass
+class Outcome:
+    """What became of a run.
+
+    Attributes:
+        done, skipped: Numbers of pictures.
+        failures: ``(source, sentence)`` of each that failed.
+        summary: A line on speed and on the slowest pictures; None where few were made.
+    """
+
+    done: int = 0
+    skipped: int = 0
+    failures: list[tuple[Path, str]] = field(default_factory=list)
+    summary: str | None = None
 
 
 class Progress:

@@ -112,6 +112,14 @@ class Record:
                 cut_short = file.read(1) != b"\n"  # by a kill or a full disk
             file.write(b"\n" * cut_short + line.encode() + b"\n")
 
+    def take_parts(self):
+        """Add what other writers wrote to the one file, and delete theirs."""
+        for part in self._folder.glob(".infer-*.jsonl"):
+            whole = [line for line in part.read_bytes().splitlines() if _parsed(line)]
+            with (self._folder / RECORD).open("ab") as file:
+                file.write(b"".join(line + b"\n" for line in whole))
+            part.unlink()
+
     def lock(self, target):
         """Return a lock on the making of a result: taken, or None if another process has it."""
         lock = filelock.FileLock(self._lock_file(target), thread_local=False)

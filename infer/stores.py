@@ -158,6 +158,11 @@ class Remote:
         with self._store() as (store, path):
             store.pipe_file(path, data)
 
+    def unlink(self):
+        """Delete the file."""
+        with self._store() as (store, path):
+            store.rm_file(path)
+
     def upload(self, file):
         """Make a local file appear here, whole or not at all."""
         with self._store() as (store, path):
@@ -224,9 +229,9 @@ def whole(target, before_it_appears=None):
         target.upload(file.name)
 
 
-def record_of(folder):
-    """The `Record` of a folder of results in any place."""
-    return Record(folder) if isinstance(folder, Path) else _StoreRecord(folder)
+def record_of(folder, part=None):
+    """The `Record` of a folder of results in any place; `part` as there."""
+    return Record(folder, part) if isinstance(folder, Path) else _StoreRecord(folder)
 
 
 class _StoreRecord(Record):
@@ -275,6 +280,9 @@ class _StoreRecord(Record):
             self._part = Remote(
                 f"{self._store_folder.address}/.infer-{uuid.uuid4().hex[:12]}.jsonl"
             )
+
+    def take_parts(self):
+        """Nothing to do: all is in parts."""
 
     def lock(self, target):
         """Nothing is locked."""

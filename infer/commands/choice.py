@@ -2,7 +2,7 @@
 
 import functools
 
-from infer.commands.pictures import UnusableError, report
+from infer.commands.pictures import report
 
 
 class Choice:
@@ -32,6 +32,7 @@ class Choice:
         """The network for a picture."""
         if not self._look:
             return self.only()
+        from infer.batch import UnusableError
         from infer.first_look import encoder_of, look
 
         lossy, quality = encoder_of(job.source)

@@ -9,10 +9,6 @@ import weakref
 from pathlib import Path
 
 
-class UnusableError(Exception):
-    """A network cannot be used for any picture; says why by its cause."""
-
-
 def prepare(options):
     """Find what a command is to make, and make the folder it goes to, before a network is loaded.
 
@@ -90,20 +86,27 @@ def _file_for_stdout(options, sources):
     return _spool(options) / f"stdout.{options.format or 'png'}"
 
 
-def run(todo, make, options, key, folder, before=None):
-    """Make pictures, see `infer.batch.run`; `key` names the network and its options for a job."""
-    from infer import batch
+def settings_of(options, key):
+    """`infer.batch.Settings` of a command; `key` names the network and its options for a job."""
+    from infer.batch import Settings
 
-    settings = batch.Settings(
+    return Settings(
         key=key,
         quality=options.quality,
         overwrite=options.overwrite,
         max_megapixels=options.max_megapixels,
         workers=options.workers,
     )
+
+
+def run(todo, make, options, key, folder, before=None):
+    """Make pictures, see `infer.batch.run` and `settings_of`."""
+    from infer import batch
+
+    settings = settings_of(options, key)
     try:
         outcome = batch.run(todo, make, settings, folder=folder, before=before, report=report)
-    except UnusableError as error:
+    except batch.UnusableError as error:
         raise error.__cause__ from None
     if options.out == "-" and outcome.done:
         with todo[0].target.open("rb") as file:

@@ -2,6 +2,7 @@
 
 from data.quiet_start import load_tensorflow
 from infer.commands.choice import Choice
+from infer.commands.engine import add_engine, run_on
 from infer.commands.options import (
     add_files,
     add_model,
@@ -11,7 +12,6 @@ from infer.commands.options import (
     network_of,
 )
 from infer.commands.pictures import conclude, prepare
-from infer.commands.pictures import run as run_all
 from infer.commands.size import add_size, size_of, sized, tell_runs
 
 HELP = "Enlarge pictures."
@@ -33,14 +33,14 @@ def add_options(parser):
     add_files(parser)
     add_variants(parser)
     add_tile(parser)
+    add_engine(parser)
 
 
 def run(options):
     """Enlarge pictures; returns the exit status."""
     todo, folder = prepare(options)
     load_tensorflow()
-    make, key = maker(options)
-    return conclude(run_all(todo, make, options, lambda job: key, folder), folder)
+    return conclude(run_on(todo, maker, options, folder), folder)
 
 
 def maker(options):
