@@ -253,7 +253,7 @@ def _started_ray():
     if not ray.is_initialized():
         try:
             ray.init(include_dashboard=False, logging_level="warning")
-        except (ConnectionError, RuntimeError, ValueError) as error:
+        except Exception as error:  # Ray raises bare ones: a node that does not start in time
             raise OSError(f"no Ray cluster answers: {_first_line(error)}") from None
     logging.getLogger("ray.data").setLevel(logging.ERROR)
     context = ray.data.DataContext.get_current()
