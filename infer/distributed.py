@@ -112,8 +112,8 @@ class Enlarge:
                 f"a worker has another version of the library ({library_version()}) than the one "
                 f"that gives out the work ({self._version}): install the same on all machines"
             )
-        load_tensorflow()
         if self._threads:
+            load_tensorflow()
             import tensorflow as tf
 
             with contextlib.suppress(RuntimeError):  # TensorFlow is in use already
@@ -137,6 +137,7 @@ class Enlarge:
 
 def _upscaler(name, size):
     """What makes pictures with a network of that name, and the key of its results."""
+    load_tensorflow()
     from infer.batch import fingerprint
     from infer.sizes import Sized
     from infer.upscaler import Upscaler
