@@ -3,6 +3,8 @@
 # editable_mode=compat: our top-level folders (data, model, …) must win over others on the path.
 PYTHON ?= python3
 BIN := .venv/bin
+# Two processes fill two cores; each more takes 2 GB.
+PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
 .PHONY: demo test test-all check lint wheel clean
@@ -11,10 +13,10 @@ demo: .venv/installed
 	$(BIN)/python -m infer demo -o out
 
 test: .venv/test-installed
-	$(BIN)/python -m pytest -m "not slow"
+	$(PYTEST) -m "not slow"
 
 test-all: .venv/test-installed
-	$(BIN)/python -m pytest
+	$(PYTEST)
 
 check: lint test-all wheel
 

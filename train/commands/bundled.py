@@ -5,6 +5,7 @@ from train.commands.stages import BEFORE, Recipe, bundled, pictures, stage
 _BF16 = {"precision": "mixed_bfloat16"}
 _PHOTOS = {"hr": pictures("photos", "bsds300"), "valid_hr": pictures("b100")}
 _FACES = {"hr": pictures("faces_train"), "valid_hr": pictures("faces_valid")}
+_FEW = "the last stage was validated on 25 pictures of b100"
 _WDSR = {"num_res_blocks": 32, "scale": 4}
 _GAN = {
     "discriminator_filters": 32,
@@ -76,33 +77,41 @@ def _wdsr_of_another_scale(scale):
     )
 
 
-def _tuned_to(kind, steps, fall_steps, remark=""):
-    """The foundation network fine-tuned to one kind of damage, without masks."""
-    return Recipe(
-        (
-            stage(
-                "foundation",
-                **_RESTORMER,
-                no_masks=True,
-                mix=[f"{kind}=445"],
-                valid_mix=[f"{kind}=5"],
-                crop_px=96,
-                batch_size=4,
-                steps=steps,
-                learning_rate=1e-3,
-                schedule="trapezoid",
-                warm_up_steps=50,
-                fall_steps=fall_steps,
-                ema_decay=0.99,
-                evaluate_every=300,
-                seed=21,
-                **_BF16,
-                start_from=bundled("restormer-small"),
-            ),
-        ),
-        remark,
+def _tuned_to(kinds, steps, fall_steps, start_from=BEFORE, **options):
+    """Stage that tunes a network without masks to kinds of damage.
+
+    Args:
+        kinds: Kind of damage → pictures that it is validated on; 0: none.
+        steps: Steps of the stage.
+        fall_steps: Those with a falling learning rate.
+        start_from: What it begins with.
+        **options: Other options than the usual ones.
+    """
+    usual = {"learning_rate": 1e-3, "ema_decay": 0.995, "evaluate_every": 400, "seed": 34}
+    return stage(
+        "foundation",
+        **_RESTORMER,
+        no_masks=True,
+        mix=[f"{kind}=445" for kind in kinds],
+        valid_mix=[f"{kind}={number}" for kind, number in kinds.items() if number],
+        crop_px=96,
+        batch_size=4,
+        steps=steps,
+        schedule="trapezoid",
+        warm_up_steps=50,
+        fall_steps=fall_steps,
+        **_BF16,
+        start_from=start_from,
+        **usual | options,
     )
 
+
+_FIRST_TUNING = {
+    "start_from": bundled("restormer-small"),
+    "ema_decay": 0.99,
+    "evaluate_every": 300,
+    "seed": 21,
+}
 
 RECIPES = {
     "edsr-16-x4": Recipe(
@@ -170,8 +179,23 @@ RECIPES = {
                 **_BF16,
                 start_from=BEFORE,
             ),
+            stage(
+                "wdsr-b",
+                **_WDSR,
+                **_PHOTOS,
+                steps=12000,
+                learning_rate=1e-3,
+                warm_up_steps=200,
+                fall_steps=5500,
+                ema_decay=0.999,
+                evaluate_every=1000,
+                seed=3,
+                **_BF16,
+                start_from=BEFORE,
+            ),
         ),
-        "up to step 3,363 windows were drawn in proportion to a picture's area (commit 3ca1514)",
+        "up to step 3,363 windows were drawn in proportion to a picture's area (commit 3ca1514); "
+        + _FEW,
     ),
     "wdsr-b-32-x4-photo": Recipe(
         (
@@ -191,7 +215,7 @@ RECIPES = {
                 start_from=bundled("wdsr-b-32-x4"),
             ),
         ),
-        "begun as 9,000 steps and shortened at step 1,423; validated on 25 pictures of b100",
+        f"begun as 9,000 steps and shortened at step 1,423; {_FEW}",
     ),
     "wdsr-b-32-x4-faces": Recipe(
         (
@@ -242,9 +266,15 @@ RECIPES = {
             ),
         ),
     ),
-    "restormer-small-antialias": _tuned_to("aliasing", 1200, 700),
-    "restormer-small-jpeg": _tuned_to(
-        "jpeg", 800, 340, "begun as 1,200 steps and shortened at step 525"
+    "restormer-small-antialias": Recipe(
+        (_tuned_to({"aliasing": 5}, 1200, 700, **_FIRST_TUNING),), _FEW
+    ),
+    "restormer-small-jpeg": Recipe(
+        (
+            _tuned_to({"jpeg": 5}, 800, 340, **_FIRST_TUNING),
+            _tuned_to({"jpeg": 5}, 1400, 800, learning_rate=8e-4, seed=33),
+        ),
+        f"the first stage was begun as 1,200 steps and shortened at step 525; {_FEW}",
     ),
     "restormer-small-deblur": Recipe(
         (
@@ -273,7 +303,16 @@ RECIPES = {
                 learning_rate=5e-4,
                 evaluate_every=200,
             ),
+            _tuned_to(
+                {"gaussian-noise": 3, "poisson-noise": 0, "salt-and-pepper": 2},
+                1300,
+                800,
+                real=["polyu={pictures}/polyu"],
+                rotate_every=5,
+                learning_rate=8e-4,
+            ),
         ),
+        _FEW,
     ),
     "restormer-small-inpaint": Recipe(
         (
