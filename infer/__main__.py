@@ -9,6 +9,7 @@ import argparse
 import sys
 
 from infer.commands import (
+    app,
     compare,
     convert,
     demo,
@@ -25,7 +26,7 @@ from infer.commands import (
 from whole_pictures import Parser, open_streams, version
 
 COMMANDS = (
-    *(upscale, restore, faces, fuse, compare, evaluate, weaknesses),
+    *(upscale, restore, faces, fuse, compare, app, evaluate, weaknesses),
     *(weights, convert, export, demo, study),
 )
 

@@ -165,13 +165,31 @@ def add_variants(parser):
     )
 
 
+_kept = None  # (name, what tells its file) → network, once `keep_networks` was called
+_MOST_KEPT = 4
+
+
+def keep_networks():
+    """Let `load` give the same network again for the same file, for programs that go on."""
+    global _kept
+    _kept = {}
+
+
 def load(name_or_path):
     """Load a network for inference: None is the default one; weight normalisation is folded."""
     load_tensorflow()
     from model.layers import fold_weight_norm
-    from weights.load import DEFAULT, load_model
+    from weights.load import DEFAULT, find, load_model
 
-    return fold_weight_norm(load_model(name_or_path or DEFAULT))
+    name = name_or_path or DEFAULT
+    if _kept is None:
+        return fold_weight_norm(load_model(name))
+    file = find(name).stat()
+    key = name, file.st_ino, file.st_mtime_ns, file.st_size
+    _kept[key] = _kept.pop(key, None) or fold_weight_norm(load_model(name))
+    while len(_kept) > _MOST_KEPT:
+        del _kept[next(iter(_kept))]
+    return _kept[key]
 
 
 def load_enlarging(name_or_path):

@@ -1,5 +1,6 @@
 """What the commands that make pictures share: find them, run them, report."""
 
+import contextlib
 import os
 import shutil
 import signal
@@ -119,7 +120,22 @@ def report(sentence):
     """Write a sentence to stderr, above the progress bar if there is one."""
     from tqdm import tqdm
 
+    for listener in _listeners:
+        listener(sentence)
     tqdm.write(sentence, file=sys.stderr)
+
+
+_listeners = []
+
+
+@contextlib.contextmanager
+def listening(listener):
+    """Also call `listener` with each sentence that is reported."""
+    _listeners.append(listener)
+    try:
+        yield
+    finally:
+        _listeners.remove(listener)
 
 
 def conclude(outcome, folder):

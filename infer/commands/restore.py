@@ -1,6 +1,7 @@
 """``python -m infer restore``: take away noise, blur, jagged edges, JPEG's traces or scratches."""
 
 from data.quiet_start import load_tensorflow
+from infer.commands import options as common
 from infer.commands.options import add_files, add_model, add_pictures, add_tile, not_negative
 from infer.commands.pictures import conclude, prepare, report
 from infer.commands.pictures import run as run_all
@@ -72,13 +73,18 @@ def run(options):
     """Restore pictures; returns the exit status."""
     _check_options(options)
     todo, folder = prepare(options)
+    make, key = maker(options, todo, folder)
+    return conclude(run_all(todo, make, options, key, folder), folder)
+
+
+def maker(options, todo, folder):
+    """The function that makes a picture, see `infer.batch.run`, and that of its results' keys."""
     if options.task == "inpaint":
         make, key = _inpaint(options, todo, folder)
     else:
         make, key = _plain(options)
     kind = f"{options.task} {options.overlap_px} {options.quality}"
-    outcome = run_all(todo, make, options, lambda job: f"{kind} {key(job)}", folder)
-    return conclude(outcome, folder)
+    return make, lambda job: f"{kind} {key(job)}"
 
 
 def _check_options(options):
@@ -96,7 +102,7 @@ def _check_options(options):
 def _load(options):
     """Load the network that ``--model`` names, or the bundled one that suits the task best."""
     load_tensorflow()
-    from weights.load import load_model, manifest
+    from weights.load import manifest
 
     bundled = manifest()
     own = (f"{FOUNDATION}-{options.task}", FOUNDATION)
@@ -106,7 +112,7 @@ def _load(options):
             f"no network to {options.task} is bundled: give --model a file that `python -m train "
             "foundation` made, or a name that `python -m infer weights` lists"
         )
-    model = load_model(name)
+    model = common.load(name)
     built_by = model.built_by and model.built_by.name
     if built_by != "restormer":
         raise ValueError(f"restore needs a restormer, but {name} is of {built_by}")
