@@ -189,7 +189,7 @@ def test_the_first_cell_installs_the_library_on_colab(tmp_path, monkeypatch):
         "get_ipython().register_magic_function(lambda line: print('pip', line), 'line', 'pip')\n"
     )
     printed = first_cell(tmp_path, colab)
-    assert 'pip install --quiet "git+https://example.org/sr.git"' in printed
+    assert 'pip install --quiet "whole-pictures[gpu] @ git+https://example.org/sr.git"' in printed
     assert str(tmp_path) in printed
 
 
