@@ -26,7 +26,7 @@ def _rooms():
 
 ROOMS = dict(_rooms())
 NAMES = {"data", "model", "weights", "infer", "train", "utils", "tests"}
-OF_THEIR_OWN = ("infer/study", "infer/page")
+OF_THEIR_OWN = ("infer/study", "infer/page", "infer/app")
 """Rooms inside a room: a capability with many files."""
 KNOW_ALL = ("infer/commands/", "train/commands/", "train/studies/")
 

@@ -61,10 +61,10 @@ def run(given):
     with _temporary_files() as folder:
         # before Gradio is imported, and a folder of its own: Gradio copies what lies outside of it
         os.environ["GRADIO_TEMP_DIR"] = os.path.join(folder, "gradio")
-        from infer import app
+        from infer.app import pages
 
         work = functools.partial(_work, given.max_megapixels)
-        _serve(app, app.build(work, _SPECIALISTS, given.max_megapixels), given)
+        _serve(pages.build(work, _SPECIALISTS, given.max_megapixels), given)
 
 
 @contextlib.contextmanager
@@ -79,9 +79,10 @@ def _temporary_files():
             tempfile.tempdir = before
 
 
-def _serve(app, page, given):
+def _serve(page, given):
     """Show the pages until the process is interrupted."""
-    from infer.app_settings import gr
+    from infer.app.pages import CSS
+    from infer.app.settings import gr
 
     page.queue(default_concurrency_limit=1, max_size=_LONGEST_QUEUE)
     _, address, shared = page.launch(
@@ -98,7 +99,7 @@ def _serve(app, page, given):
         mcp_server=False,
         max_file_size=f"{int(_BYTES_A_PIXEL * given.max_megapixels) + 1}mb",
         theme=gr.themes.Default(font=["system-ui", "sans-serif"], font_mono=["monospace"]),
-        css=app.CSS,
+        css=CSS,
     )
     print(f"{shared or address} (end it by Ctrl-C)", flush=True)
     try:
@@ -124,9 +125,10 @@ class _Parser(argparse.ArgumentParser):
 
 
 def _work(max_megapixels, command, words, source, folder, progress):
-    """Run a command on one picture; see `infer.app.build`."""
-    from infer import app, jobs, sources
-    from infer.app_settings import drawn
+    """Run a command on one picture; see `infer.app.pages.build`."""
+    from infer import jobs, sources
+    from infer.app.pages import Made
+    from infer.app.settings import drawn
     from infer.faces import described
 
     module, suffix = _COMMANDS[command]
@@ -164,7 +166,7 @@ def _work(max_megapixels, command, words, source, folder, progress):
     told = [sentence.replace(f"{source.parent}/", "") for sentence in told]
     plain = [word.replace(f"{folder}/", "") for word in words[1:]]
     line = shlex.join(["python", "-m", "infer", command, source.name, *plain])
-    return app.Made(job.target, seen["before"], seen["after"], told, line)
+    return Made(job.target, seen["before"], seen["after"], told, line)
 
 
 def _maker(module, given, job):

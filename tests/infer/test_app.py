@@ -251,7 +251,8 @@ def test_a_port_in_use_is_one_line(capsys):
 
 def test_a_missing_package_is_one_line(monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "gradio", None)
-    monkeypatch.delitem(sys.modules, "infer.app", raising=False)
+    for name in ("infer.app.pages", "infer.app.settings"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
     monkeypatch.setattr(signal, "signal", lambda *_: None)
     assert main(["app", "--port", str(free_port())]) == 1
     error = capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""What the tabs of the app ask for, and how that is said on a command line; see `infer.app`."""
+"""What the tabs of the app ask for, and how a command line says it; see `infer.app.pages`."""
 
 import contextlib
 import importlib
@@ -123,7 +123,7 @@ class Fuse:
     def __init__(self, source, max_megapixels, specialists):
         names = list(specialists)
         self.names = gr.CheckboxGroup(names, value=names, label="Specialists for")
-        self.least = gr.Slider(8, 256, value=32, step=1, label="Smallest find, px of the result")
+        self.least = gr.Slider(8, 256, value=40, step=1, label="Smallest find, px of the result")
         self.colour = gr.Checkbox(label="Take their colours from the picture around them")
         self.inputs = {self.names, self.least, self.colour}
 

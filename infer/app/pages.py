@@ -19,7 +19,7 @@ from data.degrade import imresize
 from data.pictures.read import READABLE, read_picture
 from data.pictures.write import save_image
 from data.tasks import damage
-from infer.app_settings import (
+from infer.app.settings import (
     SAME,
     CancelledError,
     Enlarge,
@@ -48,7 +48,7 @@ class Made:
     Attributes:
         path: The file.
         before, after: What it was made of and became, (H, W, 3) uint8, as
-            `infer.app_settings.drawn` gives it.
+            `infer.app.settings.drawn` gives it.
         told: What the command said.
         command: The command line that does the same.
     """
