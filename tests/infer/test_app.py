@@ -216,7 +216,7 @@ def test_what_is_too_large_or_no_picture_is_one_sentence(page, tmp_path):
 @needs_gradio
 def test_the_space_starts_by_itself(tmp_path):
     """What docs/share.md says to put there is enough: nothing else of the checkout is used."""
-    for name in ("data", "infer", "model", "weights"):
+    for name in ("data", "infer", "model", "train", "weights"):
         ignored = shutil.ignore_patterns("__pycache__")
         shutil.copytree(ROOT / name, tmp_path / "space" / name, ignore=ignored)
     for file in (ROOT / "utils.py", ROOT / "whole_pictures.py", *(ROOT / "space").iterdir()):
