@@ -247,8 +247,8 @@ def run(jobs, build, settings, folder, *, concurrency=None, num_cpus=1, num_gpus
 
 def _started_ray():
     try:
-        import ray
-        import ray.data
+        import ray  # pyright: ignore[reportMissingImports]
+        import ray.data  # pyright: ignore[reportMissingImports]
     except ImportError:
         raise ValueError("--engine ray needs Ray Data: pip install 'whole-pictures[ray]'") from None
     if not ray.is_initialized():

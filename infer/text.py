@@ -41,7 +41,7 @@ class Text:
 
     def __init__(self):
         try:
-            from rapidocr_onnxruntime import RapidOCR
+            from rapidocr_onnxruntime import RapidOCR  # pyright: ignore[reportMissingImports]
         except ImportError as error:
             raise ImportError(
                 "finding text needs rapidocr-onnxruntime: pip install 'whole-pictures[text]'"
