@@ -37,7 +37,8 @@ def texts(notebook):
         for output in cell.get("outputs", ()):
             data = output.get("data", {})
             text = output.get("text", data.get("text/markdown", data.get("text/plain", "")))
-            printed += [x for x in text.splitlines() if not any(word in x for word in MACHINE)]
+            lines = [x for x in text.splitlines() if x]  # empty ones come and go with the timing
+            printed += [x for x in lines if not any(word in x for word in MACHINE)]
         yield "\n".join(printed)
 
 
