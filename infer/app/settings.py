@@ -123,7 +123,9 @@ class Fuse:
     def __init__(self, source, max_megapixels, specialists):
         names = list(specialists)
         self.names = gr.CheckboxGroup(names, value=names, label="Specialists for")
-        self.least = gr.Slider(8, 256, value=40, step=1, label="Smallest find, px of the result")
+        self.least = gr.Number(
+            label="Smallest find, px of the result (0: as usual)", value=0, minimum=0
+        )
         self.colour = gr.Checkbox(label="Take their colours from the picture around them")
         self.inputs = {self.names, self.least, self.colour}
 
@@ -132,7 +134,7 @@ class Fuse:
         if not data[self.names]:
             raise ValueError("choose a specialist; without one see Enlarge")
         words = [word for name in data[self.names] for word in ("--specialist", name)]
-        words.append(f"--least-px={data[self.least]}")
+        words += [f"--least-px={data[self.least]:g}"] if data[self.least] else []
         return words + (["--match-colour"] if data[self.colour] else [])
 
 

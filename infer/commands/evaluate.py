@@ -7,33 +7,27 @@ from pathlib import Path
 
 from data.quiet_start import load_tensorflow
 from infer.commands.faces import add_faces, fusion_of
-from infer.commands.options import (
-    add_model,
-    add_tile,
-    add_variants,
-    load_enlarging,
-    network_of,
-)
+from infer.commands.options import add_model, add_tile, add_variants, load_enlarging, network_of
 from infer.commands.restore import FOUNDATION
+from infer.commands.specialists import mask_options
 
 HELP = "Score a network on a folder of pictures: PSNR, SSIM, LPIPS."
 EXAMPLE = "evaluate --model wdsr-b-32-x4 --hr Set5/HR --json scores.json"
 
 TASKS = (
-    "gaussian-noise",
-    "salt-and-pepper",
-    "poisson-noise",
-    "motion-blur",
-    "gaussian-blur",
-    "aliasing",
-    "inpainting",
+    "gaussian-noise, salt-and-pepper, poisson-noise, motion-blur, gaussian-blur, aliasing, "
+    "inpainting, jpeg"
 )
-"""Kinds of damage, for the help text: `data.tasks` knows them all."""
+"""Kinds of damage, for the help text: those of `data.tasks`."""
 
 
 def add_options(parser):
     """Add the options of ``evaluate``."""
-    add_model(parser, f"wdsr-b-32-x4; with --task or --real {FOUNDATION}")
+    add_model(
+        parser,
+        "wdsr-b-32-x4; with --face-model what `faces` takes for clean pictures; with --task or "
+        f"--real {FOUNDATION}",
+    )
     parser.add_argument(
         "--hr", metavar="DIR", help="folder of high-resolution pictures; with --task of clean ones"
     )
@@ -77,7 +71,7 @@ def _add_restoration(group):
     group.add_argument(
         "--task",
         metavar="TASK",
-        help=f"damage the pictures of --hr first: {', '.join(TASKS)}",
+        help=f"damage the pictures of --hr first: {TASKS}",
     )
     group.add_argument(
         "--strength",
@@ -211,13 +205,18 @@ def _fusion(options, failures):
         raise ValueError("--record keeps the scores of one network; leave --face-model out")
     if options.self_ensemble:
         raise ValueError("scoring fusion has no --self-ensemble")
-    general = network_of(options)
-    fusion, _ = fusion_of(options, general)
+    load_tensorflow()
     from data.degrade import imresize
     from infer import detect, evaluate, face_scores
+    from infer.first_look import choose
     from infer.upscaler import Upscaler
     from model.metrics import face_similarity_of
-    from weights.load import load_face_features, load_lpips
+    from weights.load import load_face_features, load_lpips, manifest
+
+    if not options.blend:
+        options.model = options.model or choose("faces", "clean", manifest())
+    general = network_of(options)
+    fusion, _ = fusion_of(options, general)
 
     upscaler, tiles = Upscaler(general), {"tile": options.tile, "overlap_px": options.overlap_px}
     scale = upscaler.reach.scale
@@ -226,19 +225,21 @@ def _fusion(options, failures):
         "general": functools.partial(upscaler, **tiles),
         "fusion": lambda lr: fusion(lr, **tiles).pixels,
     }
-    limits = {"least_confidence": options.least_confidence, "least_px": options.least_px}
+    masks = mask_options(options)
+    limits = {"least_confidence": masks.least_confidence, "least_px": masks.least_px}
     features = load_face_features(options.face_features)
     table = dict(
         face_scores.fusion_scores(
             _pairs(options, scale, failures),
             networks,
-            functools.partial(detect.find, detect.Mtcnn(options.least_px), **limits),
+            functools.partial(detect.find, detect.Mtcnn(masks.least_px), **limits),
             scale=scale,
             lpips=load_lpips(options.lpips),
             similarity=features and face_similarity_of(features),
         )
     )
     print(
+        f"General network: {options.model or ' '.join(options.blend)}. "
         f"8-bit pictures, ×{scale}. Y: BT.601 luma (16..235), {scale} px border cut; RGB and "
         "LPIPS: nothing cut. Faces: found in HR, with the padding that fusion uses. "
         f"{evaluate.EXACT}",

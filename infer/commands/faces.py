@@ -14,7 +14,7 @@ from infer.commands.choice import Choice, weights_key
 from infer.commands.pictures import conclude, prepare
 from infer.commands.pictures import run as run_all
 from infer.commands.size import add_size, size_of, sized, tell_runs
-from infer.commands.specialists import Asked, networks_of, specialist
+from infer.commands.specialists import Asked, mask_options, networks_of, specialist
 
 HELP = "Enlarge pictures with one network, and the faces in them with another."
 EXAMPLE = "faces group.jpg -o big.png --save-mask mask.png"
@@ -22,15 +22,12 @@ EXAMPLE = "faces group.jpg -o big.png --save-mask mask.png"
 
 def add_options(parser):
     """Add the options of ``faces``."""
-    common.add_pictures(parser)
-    common.add_model(parser, "by what the picture is; printed")
+    add_fusion(parser)
     parser.add_argument(
         "--face-model",
         metavar="NAME_OR_FILE",
         help="network for faces, of the same scale (default: by what the picture is)",
     )
-    add_faces(parser)
-    add_likeness(parser)
     parser.add_argument(
         "--faces",
         type=numbers,
@@ -38,46 +35,48 @@ def add_options(parser):
         help="use the face network only for the faces with these numbers, which a run without "
         "this option prints (for one picture)",
     )
-    add_mask(parser)
-    add_size(parser)
-    common.add_files(parser)
-    common.add_tile(parser)
 
 
-def add_mask(parser):
-    """Add ``--save-mask``."""
+def add_fusion(parser):
+    """Add the options that ``faces`` and ``fuse`` share."""
+    common.add_pictures(parser)
+    common.add_model(parser, "by what the picture is; printed")
     parser.add_argument(
         "--save-mask",
         metavar="FILE_OR_DIR",
         help="also write the mask, white where specialists are: a picture file, or for several "
         "pictures a folder",
     )
+    add_faces(parser)
+    _add_likeness(parser)
+    add_size(parser)
+    common.add_files(parser)
+    common.add_precision(parser.add_argument_group("networks"))
+    common.add_tile(parser)
 
 
 def add_faces(parser):
-    """Add the options on finding and mixing faces; returns their group."""
+    """Add the options on finding and mixing faces, or what else there is; returns their group."""
     group = parser.add_argument_group(
-        "faces", "Sizes are px of the picture as enlarged by the networks."
+        "detections", "Sizes are px of the picture as enlarged by the networks."
     )
     group.add_argument(
         "--least-confidence",
         type=float,
-        default=0.9,
         metavar="0..1",
-        help="drop detections with less confidence (default: 0.9)",
+        help="drop detections with less confidence (default: 0.9; text 0.5)",
     )
     group.add_argument(
         "--least-px",
         type=float,
-        default=40,
         metavar="PX",
-        help="leave faces with a shorter side to the general network, which draws them no worse "
-        "(default: 40)",
+        help="leave detections with a shorter side to the general network, which draws them no "
+        "worse (default: 40; text 12)",
     )
     group.add_argument(
         "--match-colour",
         action="store_true",
-        help="take the colour of faces from the general network, where patches would show",
+        help="take the colour there from the general network, where patches would show",
     )
     group.add_argument(
         "--fidelity",
@@ -89,7 +88,7 @@ def add_faces(parser):
     return group
 
 
-def add_likeness(parser):
+def _add_likeness(parser):
     """Add the options on how alike faces stay."""
     group = parser.add_argument_group("likeness")
     group.add_argument(
@@ -157,6 +156,7 @@ def maker(options):
     weights = choice.only()[1] if options.model else f"{choice.key()} {_specialists_key(options)}"
     choices = [options.save_mask, options.overlap_px, options.quality, size_of(options)]
     choices += [options.fidelity, options.likeness, options.least_likeness]
+    choices += [options.half, options.full_precision]
 
     def make(job, pixels, **where):
         fusion, _ = choice(job, pixels)
@@ -170,14 +170,14 @@ def _specialists_key(options):
     """What results depend on beside the general network, as `fusion_of` tells it, unloaded."""
     asked = _asked(options)
     weights = [weights_key(name) for one in asked for name in networks_of(one)]
-    return f"{asked} {weights} {_mask_options(options)}"
+    return f"{asked} {weights} {mask_options(options)}"
 
 
 def _ready(options, kind, name):
     """The fusion for a kind of picture with that general network, and a digest of all weights."""
     from infer.upscaler import Upscaler
 
-    general = common.load_enlarging(name)
+    general = common.load_precise(name, options)
     fusion, key = fusion_of(options, general, kind)
     return sized(fusion, options, again=Upscaler(general)), key
 
@@ -231,7 +231,7 @@ def fusion_of(options, general, kind="clean"):
     from infer.upscaler import Upscaler
 
     ready = [specialist(options, one, kind) for one in _asked(options)]
-    masks = _mask_options(options)
+    masks = mask_options(options)
     fusion = Fusion(Upscaler(general), [specialist for specialist, _ in ready], masks)
     keys = [fingerprint(general), *(key for _, key in ready)]
     return fusion, f"{' '.join(keys)} {masks}"
@@ -240,14 +240,3 @@ def fusion_of(options, general, kind="clean"):
 def _asked(options):
     """The specialists."""
     return getattr(options, "specialist", None) or [Asked("faces", None, options.face_model)]
-
-
-def _mask_options(options):
-    from infer.fusion_masks import MaskOptions
-
-    return MaskOptions(
-        least_confidence=options.least_confidence,
-        least_px=options.least_px,
-        match_colour=options.match_colour,
-        chosen=getattr(options, "faces", None),
-    )

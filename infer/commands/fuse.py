@@ -1,8 +1,6 @@
 """``python -m infer fuse``: a general network, and specialists on what they know."""
 
 from infer.commands import faces
-from infer.commands import options as common
-from infer.commands.size import add_size
 from infer.commands.specialists import BUILT_IN, asked_for
 
 HELP = "Enlarge pictures with one network, and what is found in them with others."
@@ -11,8 +9,7 @@ EXAMPLE = "fuse photo.jpg -o big.png --specialist faces --specialist plate=plate
 
 def add_options(parser):
     """Add the options of ``fuse``."""
-    common.add_pictures(parser)
-    common.add_model(parser, "by what the picture is; printed")
+    faces.add_fusion(parser)
     parser.add_argument(
         "--specialist",
         action="append",
@@ -25,12 +22,6 @@ def add_options(parser):
         "Give it several times for several specialists: where two find the same, the later one is "
         "used",
     )
-    faces.add_faces(parser)
-    faces.add_likeness(parser)
-    faces.add_mask(parser)
-    add_size(parser)
-    common.add_files(parser)
-    common.add_tile(parser)
 
 
 def run(options):

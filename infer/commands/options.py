@@ -151,7 +151,12 @@ def add_variants(parser):
         help="in place of --model: the network between A (share 0) and B (share 1), two names or "
         "files",
     )
-    precision = group.add_mutually_exclusive_group()
+    add_precision(group)
+
+
+def add_precision(parser):
+    """Add ``--half`` and ``--full-precision``."""
+    precision = parser.add_mutually_exclusive_group()
     precision.add_argument(
         "--half",
         action="store_true",
@@ -208,6 +213,11 @@ def load_enlarging(name_or_path):
     return model
 
 
+def load_precise(name_or_path, options):
+    """`load_enlarging` a network, in the precision that the options of `add_precision` choose."""
+    return in_precision(load_enlarging(name_or_path), options)
+
+
 def network_of(options, default=None):
     """Load the network that the options of `add_model` and `add_variants` describe.
 
@@ -223,10 +233,8 @@ def network_of(options, default=None):
         networks = load_enlarging(a), load_enlarging(b)
         from infer.variants import blend
 
-        model = blend(*networks, share)
-    else:
-        model = load_enlarging(options.model or default)
-    return in_precision(model, options)
+        return in_precision(blend(*networks, share), options)
+    return load_precise(options.model or default, options)
 
 
 def in_precision(model, options):

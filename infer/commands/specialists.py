@@ -1,6 +1,7 @@
 """Specialists of fusion as the commands name them: the built-in ones, and a user's own."""
 
 import argparse
+import dataclasses
 import re
 import sys
 from pathlib import Path
@@ -50,14 +51,16 @@ def specialist(options, asked, kind):
     from infer.upscaler import Upscaler
 
     if asked.detector:
-        model, detector = common.load_enlarging(asked.weights), function_named(asked.detector)
+        model = common.load_precise(asked.weights, options)
+        detector = function_named(asked.detector)
         key = f"{asked} {fingerprint(model)}"
         return Specialist(Upscaler(model), detector, asked.name), key
     if asked.name == "text":
         return _text(options, asked)
     name, strength = asked.weights or _bundled(kind), options.fidelity
     networks = _between(name, 1.0 if strength is None else strength, options)
-    detector = detect.confirmed(detect.Mtcnn(min(options.least_px, detect.LEAST_PX)))
+    least_px = min(mask_options(options).least_px, detect.LEAST_PX)
+    detector = detect.confirmed(detect.Mtcnn(least_px))
     key = f"{fingerprint(networks[0])} {strength}"
     judge = _judge(options)
     upscalers = [Upscaler(network) for network in networks]
@@ -81,7 +84,7 @@ def _between(name, strength, options):
     """The network for faces of a fidelity, and gentler ones if a least likeness is asked for."""
     least = getattr(options, "least_likeness", None)
     if strength == 1 and least is None:
-        return [common.load_enlarging(name)]
+        return [common.load_precise(name, options)]
     from infer.variants import blend
     from weights.load import manifest
 
@@ -93,7 +96,7 @@ def _between(name, strength, options):
         )
     ends = [common.load_enlarging(end) for end in (base, name)]
     steps = (1, 0.75, 0.5, 0.25, 0) if least is not None else (1,)
-    return [blend(*ends, strength * step) for step in steps]
+    return [common.in_precision(blend(*ends, strength * step), options) for step in steps]
 
 
 def networks_of(asked):
@@ -104,15 +107,29 @@ def networks_of(asked):
 
 
 def _text(options, asked):
-    import dataclasses
-
     from infer import text
     from infer.batch import fingerprint
     from infer.upscaler import Upscaler
 
-    model = common.load_enlarging(asked.weights)
-    masks = dataclasses.replace(text.MASKS, match_colour=options.match_colour)
+    model = common.load_precise(asked.weights, options)
+    masks = mask_options(options, text.MASKS)
     return text.specialist(Upscaler(model), masks), f"text {fingerprint(model)} {masks}"
+
+
+def mask_options(options, usual=None):
+    """The `MaskOptions` that the options give.
+
+    Args:
+        options: Of a command with `infer.commands.faces.add_faces`.
+        usual: `MaskOptions` of a specialist with its own; None: those of all others, among which
+            ``--faces`` may choose.
+    """
+    from infer.fusion_masks import MaskOptions
+
+    given = {name: getattr(options, name) for name in ("least_confidence", "least_px")}
+    given = {name: value for name, value in given.items() if value is not None}
+    usual = usual or MaskOptions(chosen=getattr(options, "faces", None))
+    return dataclasses.replace(usual, match_colour=options.match_colour, **given)
 
 
 def function_named(text):

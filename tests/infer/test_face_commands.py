@@ -1,6 +1,5 @@
-"""The command ``faces`` and scores of fusion: what they print, write and refuse."""
+"""The command ``faces``: what it prints, writes and refuses."""
 
-import json
 import re
 
 import numpy as np
@@ -16,9 +15,12 @@ from infer.fusion_masks import MaskOptions
 from infer.upscaler import Upscaler, upscale
 from model.dlibface import dlib_face
 from model.edsr import edsr
-from model.lpips import lpips
+from model.layers import fold_weight_norm
+from model.precision import in_half
+from model.wdsr import wdsr_b
+from model.weight_file import write_note
 from tests.infer.test_detect import drawn_girl, smiley
-from weights.load import manifest
+from weights.load import load_model, manifest
 
 GENERAL, FACE = edsr(2, 5, 1), edsr(2, 4, 2)
 FACES = [Detection(50, 40, 20, 30, 0.987), Detection(120, 80, 20.4, 30, 0.95)]
@@ -119,7 +121,7 @@ def test_cartoons_are_exactly_the_general_networks(tmp_path, capsys):
     pictures = [tmp_path / "in", "--model", "wdsr-b-32-x4"]
     commands = [
         ["faces", *pictures, "-o", tmp_path / "a", "--face-model", tmp_path / "face.weights.h5"],
-        ["upscale", *pictures, "-o", tmp_path / "b", "--full-precision"],
+        ["upscale", *pictures, "-o", tmp_path / "b"],
     ]
     for command in commands:
         assert main([str(argument) for argument in command]) == 0
@@ -260,64 +262,24 @@ def test_fidelity_needs_a_pair_and_the_least_likeness_a_judge(weights, finds, tm
         assert message in error and error.count("\n") == 1
 
 
-def evaluate(weights, hr, *arguments):
-    models = ["--model", weights / "general.weights.h5", "--hr", hr]
-    return main([str(argument) for argument in ["evaluate", *models, *arguments]])
-
-
-@pytest.mark.slow
-def test_evaluate_scores_fusion_beside_the_general_network(weights, finds, tmp_path, capsys):
+@pytest.mark.parametrize("words", [[], ["--full-precision"]])
+def test_both_networks_compute_in_the_precision_that_upscale_would_take(
+    finds, tmp_path, monkeypatch, words
+):
+    monkeypatch.setattr("infer.variants.half_type", lambda: "bfloat16")
+    networks = []
+    for name in ("general", "face"):
+        file = tmp_path / f"{name}.weights.h5"
+        wdsr_b(2, 8, num_res_blocks=2).save_weights(file)
+        write_note(file, {"half_loss_db": 0.001})
+        network = fold_weight_norm(load_model(file))
+        networks.append(network if words else in_half(network, "bfloat16"))
     finds += FACES
-    lpips("squeeze").save_weights(tmp_path / "lpips.weights.h5")
-    dlib_face().save_weights(tmp_path / "face.weights.h5")
-    folder = tmp_path / "hr"
-    folder.mkdir()
-    random = np.random.default_rng(5)
-    for name in ("a", "b"):
-        pixels = random.integers(0, 256, (122, 166, 3)).astype(np.uint8)
-        save_image(folder / f"{name}.png", pixels)
-    measures = ["--lpips", tmp_path / "lpips.weights.h5"]
-    measures += ["--face-features", tmp_path / "face.weights.h5", "--json", tmp_path / "a.json"]
-    both = ["--face-model", weights / "face.weights.h5", "--least-px", 5]
-    assert evaluate(weights, folder, *both, *measures) == 0
-    lines = capsys.readouterr().out.splitlines()
-    assert lines[1].split() == ["2", "pictures", "PSNR", "Y", "SSIM", "Y", "PSNR", "RGB", "LPIPS"]
-    assert lines[5].split() == ["4", "faces", "PSNR", "RGB", "similarity"]  # too small for LPIPS
-    assert [line.split()[0] for line in lines[2:5]] == ["bicubic", "general", "fusion"]
-    scores = json.loads((tmp_path / "a.json").read_text())
-    mean = scores["mean"]["fusion"]
-    faces = scores["pictures"]["a.png"]["fusion"]["faces"]
-    assert all(0 < face["similarity"] <= 1 for face in faces)
-    assert mean["picture"]["psnr_y_db"] == pytest.approx(float(lines[4].split()[1]), abs=0.01)
-    alone = [scores["mean"][who]["faces"]["psnr_rgb_db"] for who in ("general", "fusion")]
-    assert alone[0] != alone[1]
-
-    same = ["--face-model", weights / "general.weights.h5", "--least-px", 5]
-    assert evaluate(weights, folder, *same) == 0
-    general, fusion = (line.split()[1:] for line in capsys.readouterr().out.splitlines()[3:5])
-    assert general == fusion
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["--face-features", "x"], "--face-features scores fusion; give --face-model too"),
-        (["--face-model", "x", "--record", "set"], "--record keeps the scores of one network"),
-        (["--face-model", "x", "--self-ensemble"], "has no --self-ensemble"),
-        (["--face-model", "x"], "no weights named 'x'"),
-    ],
-)
-def test_evaluate_refuses_in_one_line(weights, tmp_path, capsys, arguments, message):
-    assert evaluate(weights, tmp_path, *arguments) == 2
-    error = capsys.readouterr().err
-    assert message in error and error.count("\n") == 1
-
-
-def test_missing_face_weights_say_how_to_get_them(weights, finds, tmp_path, capsys, monkeypatch):
-    assert not finds
-    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
-    models = ["--face-model", weights / "face.weights.h5", "--face-features"]
-    assert evaluate(weights, tmp_path, *models, "vggface2-senet50") == 2
-    assert "`python -m infer weights get vggface2-senet50`" in capsys.readouterr().err
-    assert evaluate(weights, tmp_path, *models, weights / "general.weights.h5") == 2
-    assert "face features are of vggface or dlib_face" in capsys.readouterr().err
+    save_image(tmp_path / "a.png", picture(3))
+    models = ["--model", tmp_path / "general.weights.h5", "--face-model"]
+    models += [tmp_path / "face.weights.h5", "--least-px", 5]
+    files = [tmp_path / "a.png", "-o", tmp_path / "out.png"]
+    assert main([str(word) for word in ["faces", *files, *models, *words]]) == 0
+    general, face = map(Upscaler, networks)
+    made = Fusion(general, [Specialist(face, lambda _: FACES)], MaskOptions(least_px=5))(picture(3))
+    np.testing.assert_array_equal(load_image(tmp_path / "out.png"), made.pixels)

@@ -1,6 +1,7 @@
 """Text: error rates by hand, lines found where they were written, and a missing package."""
 
 import sys
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -52,6 +53,35 @@ def test_a_missing_package_is_told_in_one_line(tmp_path, monkeypatch, capsys):
     assert main([str(word) for word in words]) == 1
     error = capsys.readouterr().err
     assert "pip install 'whole-pictures[text]'" in error and error.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "found", "left"),
+    [
+        ([], 2, 0),
+        (["--least-px", 50], 1, 1),
+        (["--least-confidence", 0.7], 1, 0),
+        (["--least-px", 5, "--least-confidence", 0.1], 3, 0),
+    ],
+)
+def test_the_least_size_and_confidence_are_of_text_too(
+    tmp_path, monkeypatch, capsys, words, found, left
+):
+    """With a stand-in for the recogniser; without the options lines of 12 px and 0.5 are used."""
+    lines = [(20, 10, 60, 0.9), (80, 20, 30, 0.6), (120, 30, 10, 0.3)]  # top, left, height, sure
+    results = [
+        [[(x, y), (x + 150, y), (x + 150, y + h), (x, y + h)], "words", sure]
+        for y, x, h, sure in lines
+    ]
+    engine = SimpleNamespace(RapidOCR=lambda **_: lambda *_, **__: (results, None))
+    monkeypatch.setitem(sys.modules, "rapidocr_onnxruntime", engine)
+    edsr(2, 4, 1).save_weights(tmp_path / "net.weights.h5")
+    save_image(tmp_path / "a.png", page()[:80, :160])
+    files = [tmp_path / "a.png", "-o", tmp_path / "b.png", "--model", tmp_path / "net.weights.h5"]
+    words = ["fuse", *files, "--specialist", f"text,{tmp_path / 'net.weights.h5'}", *words]
+    assert main([str(word) for word in words]) == 0
+    out = capsys.readouterr().out
+    assert f" {found} text line" in out and out.count("left to the general network") == left
 
 
 @pytest.mark.parametrize("angle_deg", [0, 12])
