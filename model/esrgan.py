@@ -1,5 +1,5 @@
 """ESRGAN: residual-in-residual dense blocks without batch norm, and a VGG-style discriminator
-(arXiv:1809.00219).
+(arXiv:1809.00219); and Real-ESRGAN's discriminator, a U-Net (arXiv:2107.10833).
 
 Layers carry the names of the published PyTorch files, dots as underscores, so that
 `weights/convert.py` can match them by name. Scales 1 and 2 are the ×4 network on a picture whose
@@ -22,7 +22,7 @@ from keras.layers import (
 )
 
 from model.common import SRModel, builder
-from model.layers import PixelUnshuffle, ResidualScale
+from model.layers import PixelUnshuffle, ResidualScale, SpectralNormConv2D, Upscale
 
 RESIDUAL_SCALING = 0.2
 """Factor on the residual of each dense block and of each group of three: section 3.1."""
@@ -145,3 +145,36 @@ def vgg_discriminator(num_filters=64, px=128):
     x = Flatten()(x) if px else GlobalAveragePooling2D()(x)
     x = LeakyReLU(negative_slope=0.2)(Dense(100, name="linear1")(x))
     return SRModel(pictures, Dense(1, name="linear2")(x), name="vgg_discriminator")
+
+
+@builder
+def unet_discriminator(num_filters=64):
+    """Build Real-ESRGAN's discriminator: it judges every pixel, in three sizes and back.
+
+    Args:
+        num_filters: Channels at full size; at an eighth of it there are eight times as many.
+
+    Returns:
+        Network from (B, H, W, 3), RGB in 0..255, H and W multiples of 8, to logits (B, H, W, 1):
+        above 0 for "real".
+
+    Reference: arXiv:2107.10833, section 3.4 and figure 6.
+    """
+    pictures = keras.Input((None, None, 3), name="hr")
+    x = Conv2D(num_filters, 3, padding="same", name="conv0")(Rescaling(1 / 255)(pictures))
+    sizes = [LeakyReLU(negative_slope=0.2)(x)]
+    for i, width in enumerate((2, 4, 8), 1):
+        sizes.append(_spectral(sizes[-1], num_filters * width, f"conv{i}", 4, strides=2))
+    x = sizes.pop()
+    for i, width in enumerate((4, 2, 1), 4):
+        x = Upscale(2, "bilinear")(x)
+        x = Add()([_spectral(x, num_filters * width, f"conv{i}"), sizes.pop()])
+    x = _spectral(_spectral(x, num_filters, "conv7"), num_filters, "conv8")
+    x = Conv2D(1, 3, padding="same", name="conv9")(x)
+    return SRModel(pictures, x, name="unet_discriminator")
+
+
+def _spectral(x, num_filters, name, px=3, strides=1):
+    """Convolution with spectral normalisation and no bias, leaky ReLU."""
+    layer = SpectralNormConv2D(num_filters, px, strides, padding="same", use_bias=False, name=name)
+    return LeakyReLU(negative_slope=0.2)(layer(x))

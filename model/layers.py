@@ -87,28 +87,32 @@ class PixelUnshuffle(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable("sr")
 class Upscale(keras.layers.Layer):
-    """Enlarge (B, H, W, C) to (B, s·H, s·W, C) by bicubic interpolation (Keys, a = -0.5).
+    """Enlarge (B, H, W, C) to (B, s·H, s·W, C) by interpolation.
 
     Args:
         scale: Factor s.
+        interpolation: "bicubic" (Keys, a = -0.5) or "bilinear".
     """
 
-    def __init__(self, scale, **kwargs):
+    def __init__(self, scale, interpolation="bicubic", **kwargs):
         super().__init__(**kwargs)
         self.scale = scale
+        self.interpolation = interpolation
 
     def call(self, pictures):
         height, width = ops.shape(pictures)[1:3]
         size = (height * self.scale, width * self.scale)
         # not ops.image.resize: it compares the size with 0, which a traced size does not allow
-        return backend.image.resize(pictures, size, interpolation="bicubic", antialias=True)
+        return backend.image.resize(
+            pictures, size, interpolation=self.interpolation, antialias=True
+        )
 
     def compute_output_shape(self, input_shape):
         height, width = (n and n * self.scale for n in input_shape[1:3])
         return (input_shape[0], height, width, input_shape[3])
 
     def get_config(self):
-        return super().get_config() | {"scale": self.scale}
+        return super().get_config() | {"scale": self.scale, "interpolation": self.interpolation}
 
 
 @keras.saving.register_keras_serializable("sr")
@@ -184,6 +188,47 @@ class WeightNormConv2D(keras.layers.Layer):
             "kernel_size": self.kernel_size,
             "activation": keras.activations.serialize(self.activation),
         }
+
+
+@keras.saving.register_keras_serializable("sr")
+class SpectralNormConv2D(keras.layers.Conv2D):
+    """Convolution whose kernel, as a matrix k²·C_in × C_out, is divided by its spectral norm.
+
+    The norm is followed by one power iteration a training step, and gradients flow through it.
+    Keras' `SpectralNormalization` overwrites the kernel itself in the forward pass, which a step
+    that is skipped could not undo.
+
+    Args:
+        *args, **kwargs: As of `keras.layers.Conv2D`.
+
+    Reference: arXiv:1802.05957, section 2.1 and appendix A.
+    """
+
+    def build(self, input_shape):
+        super().build(input_shape)
+        self.singular_vector = self.add_weight(
+            shape=(self.filters,), initializer="random_normal", trainable=False, name="u"
+        )
+
+    def call(self, features, training=False):
+        matrix = ops.reshape(self.kernel, (-1, self.filters))
+        inner = ops.stop_gradient(_unit(ops.matmul(matrix, self.singular_vector)))
+        outer = ops.stop_gradient(_unit(ops.matmul(inner, matrix)))
+        if training:
+            self.singular_vector.assign(ops.cast(outer, self.singular_vector.dtype))
+        largest = ops.sum(ops.matmul(inner, matrix) * outer)
+        features = self.convolution_op(features, self.kernel / largest)
+        return self.activation(features if self.bias is None else features + self.bias)
+
+    def save_own_variables(self, store):
+        keras.layers.Layer.save_own_variables(self, store)  # all: Conv2D's own knows two
+
+    def load_own_variables(self, store):
+        keras.layers.Layer.load_own_variables(self, store)
+
+
+def _unit(vector):
+    return vector / ops.sqrt(ops.maximum(ops.sum(ops.square(vector)), 1e-12))
 
 
 def fold_weight_norm(model):

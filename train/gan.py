@@ -1,5 +1,7 @@
 """Adversarial training of two networks in the same loop and the same checkpoint as one."""
 
+from dataclasses import dataclass
+
 import keras
 import tensorflow as tf
 
@@ -8,6 +10,37 @@ from train.losses import logit_discriminator_loss, logit_generator_loss
 from train.trainer import Trainer
 
 _ADVERSARIAL_WEIGHT = 1e-3  # arXiv:1609.04802, equation 3
+
+
+@dataclass(frozen=True)
+class Adversary:
+    """How the discriminator takes part in ESRGAN's second stage; the defaults are the paper's.
+
+    Attributes:
+        weight: Of the adversarial loss, λ in arXiv:1809.00219.
+        alone_steps: First steps, in which the discriminator is trained and the generator is not:
+            what a new discriminator says is of no use.
+        ramp_steps: Steps after them in which the weight rises from 0.
+        augment: Show the discriminator changed pictures, see `train.augment`.
+
+    Raises:
+        ValueError: A number is below 0.
+    """
+
+    weight: float = 5e-3
+    alone_steps: int = 0
+    ramp_steps: int = 0
+    augment: bool = False
+
+    def __post_init__(self):
+        for name in ("weight", "alone_steps", "ramp_steps"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} must be at least 0, got {getattr(self, name)}")
+
+    def weight_at(self, step):
+        """The weight at a step, an integer tensor."""
+        risen = tf.cast(step - self.alone_steps, tf.float32) / max(self.ramp_steps, 1)
+        return self.weight * (tf.clip_by_value(risen, 0.0, 1.0) if self.ramp_steps else 1.0)
 
 
 class GanTrainer(Trainer):

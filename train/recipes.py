@@ -1,10 +1,14 @@
 """The papers' numbers, one trainer class a recipe; signatures as in krasserm's repository."""
 
+import dataclasses
+
 import keras
+import tensorflow as tf
 
 from model.vgg import vgg_22, vgg_54
+from train.augment import augmented
 from train.descriptions import describe_loss
-from train.gan import GanTrainer
+from train.gan import Adversary, GanTrainer
 from train.losses import (
     feature_l1_loss,
     l1_loss,
@@ -160,9 +164,6 @@ PIXEL_WEIGHT = 1e-2  # η, of L1 on pictures in 0..1
 CONTENT_WEIGHT = 1.0
 
 
-ADVERSARIAL_WEIGHT = 5e-3  # λ
-
-
 FACE_WEIGHT = 10.0  # by definition of this project
 
 
@@ -209,7 +210,8 @@ class EsrganTrainer(GanTrainer):
 
     Args:
         generator: The network to fine-tune; any network with the 0..255 contract.
-        discriminator: Network from HR pictures to logits, `model.esrgan.vgg_discriminator()`.
+        discriminator: Network from HR pictures to logits, `model.esrgan.vgg_discriminator()`, or
+            of every pixel, `model.esrgan.unet_discriminator()`.
         content_loss: "VGG54", before its ReLU, or a function ``(hr, sr) → scalar`` of your own,
             such as `train.losses.lpips_content_loss`, which needs no large download.
         learning_rate: Of both networks, in place of the paper's.
@@ -219,6 +221,7 @@ class EsrganTrainer(GanTrainer):
             the paper's 0.01 leaves textures that no pixel agrees with: 1 suits it.
         face_loss: Function ``(hr, sr) → scalar`` that is added ten times,
             `train.losses.face_feature_loss`; None: no such loss.
+        adversary: `train.gan.Adversary`: weight of the adversarial loss, and how it begins.
         options: `TrainerOptions`.
         report: Called with one sentence an event.
 
@@ -244,6 +247,7 @@ class EsrganTrainer(GanTrainer):
         *,
         pixel_weight=PIXEL_WEIGHT,
         face_loss=None,
+        adversary=None,
         options=None,
         report=print,
     ):
@@ -255,6 +259,7 @@ class EsrganTrainer(GanTrainer):
             rates = [1e-4 / 2**i for i in range(5)]
             learning_rate = piecewise([50_000, 100_000, 200_000, 300_000], rates)
         self.pixel_weight, self.face_loss = pixel_weight, face_loss
+        self.adversary = adversary or Adversary()
         self.loss_names = ("generator_loss", "discriminator_loss", "pixel", "content", "adversary")
         self.loss_names += ("face",) if face_loss else ()
         super().__init__(
@@ -270,20 +275,21 @@ class EsrganTrainer(GanTrainer):
     def loss_facts(self):
         """What the losses are made of, for ``run.json``."""
         face = self.face_loss and describe_loss(self.face_loss)
-        return super().loss_facts() | {"pixel_weight": self.pixel_weight, "face_loss": face}
+        facts = {"pixel_weight": self.pixel_weight, "face_loss": face}
+        return super().loss_facts() | facts | {"adversary": dataclasses.asdict(self.adversary)}
 
     def losses(self, lr, hr):
         """The generator's loss, the discriminator's, and the parts of the first, not weighted."""
         sr = self.generator(lr, training=True)
-        hr_logits = self.discriminator(hr, training=True)
-        sr_logits = self.discriminator(sr, training=True)
-        pixel = l1_loss(hr, sr) / 255
-        content = self.content_loss(hr, sr)
+        seen = augmented(hr, sr) if self.adversary.augment else (hr, sr)
+        hr_logits, sr_logits = (self.discriminator(x, training=True) for x in seen)
         adversary = relativistic_generator_loss(hr_logits, sr_logits)
         against = relativistic_discriminator_loss(hr_logits, sr_logits)
-        total = self.pixel_weight * pixel + CONTENT_WEIGHT * content
-        total += ADVERSARIAL_WEIGHT * adversary
-        if self.face_loss is None:
-            return total, against, pixel, content, adversary
-        face = self.face_loss(hr, sr)
-        return total + FACE_WEIGHT * face, against, pixel, content, adversary, face
+        pixel, content = l1_loss(hr, sr) / 255, self.content_loss(hr, sr)
+        face = self.face_loss(hr, sr) if self.face_loss else 0.0
+        step = self.checkpoint.step
+        total = self.pixel_weight * pixel + CONTENT_WEIGHT * content + FACE_WEIGHT * face
+        total += self.adversary.weight_at(step) * adversary
+        total *= tf.cast(step >= self.adversary.alone_steps, tf.float32)  # Adam then stands still
+        parts = total, against, pixel, content, adversary
+        return (*parts, face) if self.face_loss else parts

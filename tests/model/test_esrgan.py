@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from model.esrgan import rrdb_net, vgg_discriminator
+from model.esrgan import rrdb_net, unet_discriminator, vgg_discriminator
+from model.layers import SpectralNormConv2D
 from weights.convert import load_foreign
 
 
@@ -124,3 +125,36 @@ def test_discriminator_gives_logits_and_round_trips(tmp_path, px, size):
 def test_discriminator_refuses_a_size_it_cannot_halve(px):
     with pytest.raises(ValueError, match=f"px must be a multiple of 32 or None, got {px}"):
         vgg_discriminator(3, px)
+
+
+def test_unet_discriminator_judges_every_pixel_and_round_trips(tmp_path):
+    model = unet_discriminator(2)
+    pictures = tf.random.uniform((2, 24, 40, 3), 0, 255, seed=3)
+    with tf.GradientTape() as tape:
+        logits = model(pictures, training=True)
+        loss = tf.reduce_sum(logits**2)
+    assert logits.shape == (2, 24, 40, 1)
+    for gradient in tape.gradient(loss, model.trainable_variables):
+        assert tf.reduce_max(tf.abs(gradient)) > 0
+    again = type(model).from_config(model.get_config())
+    model.save_weights(tmp_path / "d.weights.h5")
+    again.load_weights(tmp_path / "d.weights.h5")
+    np.testing.assert_allclose(again.traced(pictures), model(pictures), rtol=1e-4, atol=1e-5)
+
+
+def test_unet_discriminator_has_the_published_size():
+    """Of 64 channels: 4,376,897, as in the file RealESRGAN_x4plus_netD.pth."""
+    model = unet_discriminator()
+    assert sum(np.prod(v.shape) for v in model.trainable_variables) == 4_376_897
+
+
+def test_spectral_norm_divides_by_the_largest_singular_value():
+    layer = SpectralNormConv2D(4, 3, padding="same", use_bias=False)
+    features = tf.random.normal((1, 6, 6, 5), seed=1)
+    for _ in range(50):  # power iterations
+        layer(features, training=True)
+    kernel = layer.kernel.numpy()
+    largest = np.linalg.svd(kernel.reshape(-1, 4), compute_uv=False)[0]
+    expected = tf.nn.conv2d(features, kernel / largest, 1, "SAME")
+    np.testing.assert_allclose(layer(features), expected, rtol=1e-3, atol=1e-5)
+    np.testing.assert_array_equal(layer.kernel, kernel)  # not overwritten, as by Keras' own

@@ -6,11 +6,13 @@ import pytest
 import tensorflow as tf
 
 from model.dlibface import dlib_face
-from model.esrgan import rrdb_net, vgg_discriminator
+from model.esrgan import rrdb_net, unet_discriminator, vgg_discriminator
 from model.layers import PixelShuffle
 from model.lpips import lpips
 from tests.conftest import start_anew
 from train import EsrganGeneratorTrainer, EsrganTrainer, losses
+from train.augment import augmented
+from train.gan import Adversary
 from train.options import TrainerOptions
 
 
@@ -142,3 +144,65 @@ def test_refuses_another_content_loss(tmp_path):
 def test_options_can_be_given(tmp_path):
     options = TrainerOptions(clip_norm=1.0)
     assert trainer(tmp_path, options=options).options is options
+
+
+def test_the_discriminator_begins_alone_and_its_weight_rises(tmp_path):
+    """The generator stands still for two steps; then the weight is 0, half, whole."""
+    adversary = Adversary(weight=0.5, alone_steps=2, ramp_steps=2)
+    run = EsrganTrainer(
+        smallest()[0],
+        unet_discriminator(2),
+        losses.l2_loss,
+        1e-3,
+        tmp_path,
+        adversary=adversary,
+        report=lambda _: None,
+    )
+    batch, weights = next(iter(batches())), []
+    before = [network.get_weights() for network in (run.generator, run.discriminator)]
+    for step in range(5):
+        total, _, pixel, content, adversarial = run.train_step(*batch)
+        if step == 1:
+            np.testing.assert_array_equal(run.generator.get_weights()[0], before[0][0])
+            assert not np.array_equal(run.discriminator.get_weights()[0], before[1][0])
+        weights.append(float((total - 0.01 * pixel - content) / adversarial))
+    np.testing.assert_allclose(weights[2:], [0, 0.25, 0.5], atol=1e-2)
+    with pytest.raises(ValueError, match="ramp_steps must be at least 0, got -1"):
+        Adversary(ramp_steps=-1)
+
+
+def test_a_discriminator_sees_both_changed_alike():
+    hr = tf.cast(next(iter(batches()))[1], tf.float32)
+    sr = tf.Variable(hr)
+    with tf.GradientTape() as tape:
+        seen_hr, seen_sr = augmented(hr, sr)
+        loss = tf.reduce_sum(seen_sr)
+    np.testing.assert_array_equal(seen_hr, seen_sr)
+    assert seen_hr.shape == hr.shape and not np.allclose(seen_hr, hr)
+    hidden = np.mean(np.all(seen_hr.numpy() == 0, -1), axis=(1, 2))
+    assert np.all(hidden > 0.05) and np.all(hidden < 0.5)  # a box of half the side, and a shift
+    assert tf.reduce_max(tf.abs(tape.gradient(loss, sr))) > 0
+    np.testing.assert_array_equal(augmented(hr, hr)[0], seen_hr)  # the same each time
+
+
+@pytest.mark.slow
+def test_a_unet_and_augmented_pictures_resume_exactly(tmp_path):
+    def weights(directory, *stops):
+        for steps in stops:
+            start_anew(7)
+            run = EsrganTrainer(
+                smallest()[0],
+                unet_discriminator(2),
+                losses.l2_loss,
+                1e-3,
+                directory,
+                adversary=Adversary(0.1, 1, 2, augment=True),
+                report=lambda _: None,
+            )
+            run.train(batches(), steps=steps, evaluate_every=2)
+        run.restore()
+        return run.generator.get_weights() + run.discriminator.get_weights()
+
+    whole, parts = weights(tmp_path / "a", 4), weights(tmp_path / "b", 2, 4)
+    for a, b in zip(whole, parts, strict=True):
+        np.testing.assert_array_equal(a, b)

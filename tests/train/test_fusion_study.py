@@ -188,6 +188,14 @@ def test_commands_train_both_stages_on_faces(folder):
     interpolate(model, load_model(first), 0.25)
     for x, y, z in zip(a, b, model.get_weights(), strict=True):
         np.testing.assert_allclose(z, 0.75 * x + 0.25 * y, rtol=1e-5, atol=1e-7)
+    adversary = ["--discriminator", "unet", "--alone-steps", 1, "--ramp-steps", 4, "--augment"]
+    given = ["--generator", first, "--discriminator-filters", 2, "--checkpoint-dir", folder / "c"]
+    given += ["--lpips", folder / "lpips.weights.h5", "--adversarial-weight", 0.25]
+    assert run(folder, "esrgan", *runs, *given, *adversary, "--out", second) == 0
+    noted = json.loads((folder / "c" / "run.json").read_text())["recipe"]["adversary"]
+    assert noted == {"weight": 0.25, "alone_steps": 1, "ramp_steps": 4, "augment": True}
+    for x, y in zip(a, load_model(second).get_weights(), strict=True):
+        np.testing.assert_array_equal(x, y)  # the discriminator had its one step alone
 
 
 class Spy:
@@ -232,6 +240,7 @@ def test_command_hands_the_study_its_parts(folder, monkeypatch):
     ("arguments", "message"),
     [
         (["--faces", "--hr", "a", "b"], "faces are taken from one folder, got 2"),
+        (["--discriminator", "unet", "--hr-crop-px", "60"], "must be a multiple of 8 for a U-Net"),
         (["--interpolate", "2"], "argument --interpolate: must be in 0..1, got '2'"),
         (["--lpips", "nowhere"], "no weights named 'nowhere'"),
         (["--generator", "nowhere"], "no weights named 'nowhere'"),

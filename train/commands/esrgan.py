@@ -3,6 +3,7 @@
 from train.commands import run as runs
 from train.commands.options import (
     ONE_OR_MORE,
+    ZERO_OR_MORE,
     add,
     add_hr_options,
     add_length_options,
@@ -61,6 +62,7 @@ def add_options(command, name):
             0.01,
             type=number,
         )
+        add_adversary_options(command.add_argument_group("adversary"))
     else:
         group = command.add_argument_group("network")
         add_rrdb_options(group)
@@ -86,7 +88,14 @@ def add_rrdb_options(group):
 
 
 def add_discriminator_options(group):
-    """Add the size of the discriminator."""
+    """Add the kind and size of the discriminator."""
+    add(
+        group,
+        "--discriminator",
+        "vgg judges a picture; unet, as in Real-ESRGAN, every pixel",
+        "vgg",
+        choices=("vgg", "unet"),
+    )
     add(
         group,
         "--discriminator-filters",
@@ -116,6 +125,33 @@ def add_loss_options(group):
     )
 
 
+def add_adversary_options(group):
+    """Add the fields of `train.gan.Adversary`."""
+    add(group, "--adversarial-weight", "weight of the adversarial loss", 5e-3, type=number)
+    add(
+        group,
+        "--alone-steps",
+        "first updates of the discriminator alone",
+        0,
+        type=ZERO_OR_MORE,
+        metavar="N",
+    )
+    add(
+        group,
+        "--ramp-steps",
+        "updates after them in which the weight of the adversarial loss rises from 0",
+        0,
+        type=ZERO_OR_MORE,
+        metavar="N",
+    )
+    group.add_argument(
+        "--augment",
+        action="store_true",
+        help="show the discriminator pictures of changed colours, shifted and partly hidden: for "
+        "few pictures",
+    )
+
+
 def new_generator(options):
     """Build the generator that the options describe."""
     from model.esrgan import rrdb_net
@@ -124,10 +160,18 @@ def new_generator(options):
 
 
 def new_discriminator(options):
-    """Build the discriminator: of the crop's size if it can be, else of any."""
-    from model.esrgan import vgg_discriminator
+    """Build the discriminator: of the crop's size if it can be, else of any.
+
+    Raises:
+        ValueError: A U-Net cannot halve crops of this size three times.
+    """
+    from model.esrgan import unet_discriminator, vgg_discriminator
 
     px = options.hr_crop_px
+    if options.discriminator == "unet":
+        if px % 8:
+            raise ValueError(f"--hr-crop-px must be a multiple of 8 for a U-Net, got {px}")
+        return unet_discriminator(options.discriminator_filters)
     return vgg_discriminator(options.discriminator_filters, None if px % 32 else px)
 
 
@@ -157,6 +201,7 @@ def run(options):
 
 
 def _trainer(options, directory, strategy):
+    from train.gan import Adversary
     from train.recipes import EsrganGeneratorTrainer, EsrganTrainer
     from weights.load import load_model
 
@@ -175,6 +220,9 @@ def _trainer(options, directory, strategy):
         directory,
         pixel_weight=options.pixel_weight,
         face_loss=face,
+        adversary=Adversary(
+            options.adversarial_weight, options.alone_steps, options.ramp_steps, options.augment
+        ),
         options=updates,
     )
 
