@@ -159,6 +159,17 @@ def means(table, who):
     return {name: mean([scores[name] for scores in table.values()]) for name in who}
 
 
+def gains(table):
+    """Sentence: PSNR (RGB) of the network over bicubic, the mean and the picture with the least."""
+    over = {
+        name: scores["network"]["psnr_rgb_db"] - scores["bicubic"]["psnr_rgb_db"]
+        for name, scores in table.items()
+    }
+    least = min(over, key=over.get)
+    mean_db = float(np.mean(list(over.values())))
+    return f"RGB over bicubic: {mean_db:+.2f} dB; least {over[least]:+.2f} dB, {least}"
+
+
 def row(name, scores, columns):
     """Line of a printed table: a name, and what each ``(who, "y", "rgb" or "lpips")`` has."""
     cells = (_cell(scores[who], key) for who, key in columns)

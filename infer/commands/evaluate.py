@@ -36,6 +36,14 @@ def add_options(parser):
         metavar="DIR",
         help="folder of their low-resolution pictures (default: made of --hr by MATLAB's bicubic)",
     )
+    parser.add_argument(
+        "--jpeg",
+        type=int,
+        nargs="+",
+        metavar="QUALITY",
+        help="make LR of --hr as JPEGs of this quality, colours halved (4:2:0); with two qualities "
+        "a JPEG of twice LR's size first",
+    )
     parser.add_argument("--json", metavar="FILE", help="also write all scores as JSON")
     parser.add_argument(
         "--record",
@@ -99,6 +107,8 @@ def run(options):
     failures = []
     if options.record and (options.self_ensemble or options.blend):
         raise ValueError("--record keeps the scores of the plain network; leave the others out")
+    if options.jpeg and (options.lr or options.task or options.real or options.record):
+        raise ValueError("--jpeg makes LR of --hr; leave --lr, --task, --real and --record out")
     if options.json:
         from infer.jobs import check_free
 
@@ -150,6 +160,7 @@ def _enlarging(options, failures):
         print(evaluate.row(pair.name + star, table[pair.name], columns))
     mean = evaluate.means(table, ("network", "bicubic"))
     print(evaluate.row("mean", mean, columns))
+    print(evaluate.gains(table))
     if any(row["hr_cropped"] for row in table.values()):
         print(f"* HR cut to a multiple of {scale} px")
     _write_json(options, {"scale": scale, "luma_border_px": scale, "mean": mean, "pictures": table})
@@ -183,10 +194,26 @@ def _half_precision(options, failures):
 
 
 def _pairs(options, scale, failures):
-    from data.degrade import imresize
     from infer.evaluate import pairs
 
-    return pairs(options.hr, options.lr, scale, lambda hr: imresize(hr, 1 / scale), failures.append)
+    shrink = functools.partial(_shrunk, scale=scale, qualities=options.jpeg or ())
+    return pairs(options.hr, options.lr, scale, shrink, failures.append)
+
+
+def _shrunk(hr, scale, qualities):
+    """LR by MATLAB's bicubic, once or twice as a JPEG."""
+    from data.degrade import compress, imresize, to_uint8
+    from data.resize import resize
+
+    if len(qualities) > 2:
+        raise ValueError(f"--jpeg takes one or two qualities, got {len(qualities)}")
+    if len(qualities) < 2:
+        lr = imresize(hr, 1 / scale)
+    else:
+        size = [n // scale for n in hr.shape[:2]]
+        first = to_uint8(resize(hr, [2 * n for n in size]))
+        lr = to_uint8(resize(compress(first, qualities[0]), size))
+    return compress(lr, qualities[-1]) if qualities else lr
 
 
 def _write_json(options, scores):

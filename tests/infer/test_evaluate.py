@@ -62,6 +62,34 @@ def test_evaluate_prints_and_writes_the_conventions(hr_and_lr, weights, capsys):
     assert given["mean"]["network"]["ssim_y"] == pytest.approx(np.mean(two))
 
 
+def test_evaluate_makes_jpegs(hr_and_lr, weights, capsys):
+    """What it scores is what a folder of such JPEGs scores, and the gain over bicubic is named."""
+    scores, shared = (
+        hr_and_lr / "t.json",
+        ["evaluate", "--model", weights, "--hr", hr_and_lr / "hr"],
+    )
+    psnr = []
+    for jpeg in ([], [90], [30, 90]):
+        arguments = [*shared, "--json", scores, *(["--jpeg", *jpeg] if jpeg else [])]
+        assert main([str(argument) for argument in arguments]) == 0
+        psnr.append(json.loads(scores.read_text())["mean"]["bicubic"]["psnr_rgb_db"])
+    assert psnr[0] > psnr[1] > psnr[2]
+    over = {
+        name: row["network"]["psnr_rgb_db"] - row["bicubic"]["psnr_rgb_db"]
+        for name, row in json.loads(scores.read_text())["pictures"].items()
+    }
+    least = min(over, key=over.get)
+    expected = f"{np.mean(list(over.values())):+.2f} dB; least {over[least]:+.2f} dB, {least}"
+    assert f"RGB over bicubic: {expected}" in capsys.readouterr().out
+    for words, sentence in (
+        (["101"], "quality must be a whole number from 1 to 100, got 101"),
+        (["30", "40", "50"], "--jpeg takes one or two qualities, got 3"),
+        (["30", "--record", "x"], "--jpeg makes LR of --hr; leave --lr, --task"),
+    ):
+        assert main([*map(str, shared), "--jpeg", *words]) == 2
+        assert sentence in capsys.readouterr().err
+
+
 def test_evaluate_scores_lpips_where_pictures_are_large_enough(hr_and_lr, weights, capsys):
     network = lpips("squeeze")
     network.save_weights(hr_and_lr / "lpips.weights.h5")
