@@ -81,6 +81,10 @@ class PixelUnshuffle(keras.layers.Layer):
     def call(self, features):
         return ops.space_to_depth(features, self.scale)
 
+    def compute_output_shape(self, input_shape):
+        height, width = (n and n // self.scale for n in input_shape[1:3])
+        return (input_shape[0], height, width, input_shape[3] * self.scale**2)
+
     def get_config(self):
         return super().get_config() | {"scale": self.scale}
 

@@ -294,9 +294,8 @@ class ChannelAttention(keras.layers.Layer):
             qk = ops.cast(qk, "float32")
         products = ops.cast(ops.matmul(ops.transpose(qk, (0, 1, 3, 2)), qk), "float32")
         n = qk.shape[-1] // 2
-        squares = ops.sum(
-            products * np.eye(2 * n, dtype="float32"), axis=-1
-        )  # TensorFlow Lite has no diagonal
+        diagonal = ops.convert_to_tensor(np.eye(2 * n, dtype="float32"))  # ops.eye: not in TFLite
+        squares = ops.sum(products * diagonal, axis=-1)
         # the bound lies inside the square root, whose gradient at 0 is infinite
         norms = ops.sqrt(ops.maximum(squares, 1e-24))
         norms = norms[..., :n, None] * norms[..., None, n:]

@@ -3,7 +3,8 @@
 Written from the paper, not from its authors' source. Different on purpose: pictures of any height
 and width are padded inside the network; ``mask_aware=True`` adds an input of real pixels and turns
 depthwise convolutions and attention into masked ones, without further parameters. Layers carry
-the authors' module names, so that a layer can be found by the name in their weight files.
+the authors' module names with dots as underscores (Keras on PyTorch takes no dots),
+so that a layer can be found by the name in their weight files.
 """
 
 from dataclasses import dataclass
@@ -38,11 +39,11 @@ def attention(x, valid, heads, use_bias, name):
     Reference: arXiv:2111.09881, section 3.1.
     """
     channels = x.shape[-1]
-    x = Conv2D(3 * channels, 1, use_bias=use_bias, name=f"{name}.qkv")(x)
-    x, updated = _depthwise(x, valid, use_bias, f"{name}.qkv_dwconv")
+    x = Conv2D(3 * channels, 1, use_bias=use_bias, name=f"{name}_qkv")(x)
+    x, updated = _depthwise(x, valid, use_bias, f"{name}_qkv_dwconv")
     attend = ChannelAttention(heads, name=name)
     x = attend(x) if valid is None else attend(x, valid)  # the mask before the convolution
-    return Conv2D(channels, 1, use_bias=use_bias, name=f"{name}.project_out")(x), updated
+    return Conv2D(channels, 1, use_bias=use_bias, name=f"{name}_project_out")(x), updated
 
 
 def feed_forward(x, valid, expansion, use_bias, name):
@@ -52,10 +53,10 @@ def feed_forward(x, valid, expansion, use_bias, name):
     """
     channels = x.shape[-1]
     hidden = int(channels * expansion)
-    x = Conv2D(2 * hidden, 1, use_bias=use_bias, name=f"{name}.project_in")(x)
-    x, valid = _depthwise(x, valid, use_bias, f"{name}.dwconv")
+    x = Conv2D(2 * hidden, 1, use_bias=use_bias, name=f"{name}_project_in")(x)
+    x, valid = _depthwise(x, valid, use_bias, f"{name}_dwconv")
     x = Gate()(x)
-    return Conv2D(channels, 1, use_bias=use_bias, name=f"{name}.project_out")(x), valid
+    return Conv2D(channels, 1, use_bias=use_bias, name=f"{name}_project_out")(x), valid
 
 
 def _depthwise(x, valid, use_bias, name):
@@ -81,20 +82,20 @@ def transformer_block(x, valid, heads, options, name):
     The mask grows by one pixel in each of the two depthwise convolutions. Returns as MDTA.
     """
     with_bias = options.layer_norm == "with_bias"
-    normed = ChannelNorm(with_bias, name=f"{name}.norm1.body")(x)
-    mixed, valid = attention(normed, valid, heads, options.use_bias, f"{name}.attn")
+    normed = ChannelNorm(with_bias, name=f"{name}_norm1_body")(x)
+    mixed, valid = attention(normed, valid, heads, options.use_bias, f"{name}_attn")
     x = Add()([x, mixed])
-    normed = ChannelNorm(with_bias, name=f"{name}.norm2.body")(x)
+    normed = ChannelNorm(with_bias, name=f"{name}_norm2_body")(x)
     mixed, valid = feed_forward(
-        normed, valid, options.ffn_expansion, options.use_bias, f"{name}.ffn"
+        normed, valid, options.ffn_expansion, options.use_bias, f"{name}_ffn"
     )
     return Add()([x, mixed]), valid
 
 
 def transformer_blocks(x, valid, count, heads, options, name):
-    """`count` blocks in a row, named ``NAME.0``, ``NAME.1``, …"""
+    """`count` blocks in a row, named ``NAME_0``, ``NAME_1``, …"""
     for i in range(count):
-        x, valid = transformer_block(x, valid, heads, options, f"{name}.{i}")
+        x, valid = transformer_block(x, valid, heads, options, f"{name}_{i}")
     return x, valid
 
 
@@ -172,7 +173,7 @@ def restormer(
     folded, folded_valid = (
         t if t is None or unshuffle == 1 else PixelUnshuffle(unshuffle)(t) for t in (known, valid)
     )
-    x = Conv2D(dim, 3, padding="same", use_bias=False, name="patch_embed.proj")(folded)
+    x = Conv2D(dim, 3, padding="same", use_bias=False, name="patch_embed_proj")(folded)
     embedded = x = MaskEmbedding(name="mask_embed")(x, folded_valid) if mask_embedding else x
     if mask_aware and unshuffle > 1:
         valid = MaxPooling2D(unshuffle)(valid)  # real where any pixel of the block is, as below
@@ -206,10 +207,10 @@ def u_net(x, valid, num_blocks, heads, options):
         name = f"encoder_level{i + 1}"
         x, valid = transformer_blocks(x, valid, num_blocks[i], heads[i], options, name)
         skips.append(x)
-        x, valid = downsample(x, valid, f"down{i + 1}_{i + 2}.body.0")
+        x, valid = downsample(x, valid, f"down{i + 1}_{i + 2}_body_0")
     x, valid = transformer_blocks(x, valid, num_blocks[3], heads[3], options, "latent")
     for i in (2, 1, 0):
-        x, valid = upsample(x, valid, f"up{i + 2}_{i + 1}.body.0")
+        x, valid = upsample(x, valid, f"up{i + 2}_{i + 1}_body_0")
         x = Concatenate()([x, skips[i]])  # 2·dim at full size, which keeps both halves
         if i:
             name = f"reduce_chan_level{i + 1}"

@@ -12,6 +12,7 @@ from model.hdf5_file import is_hdf5
 from model.safetensors_file import is_safetensors
 from model.weight_contents import WeightFile, parsed_note
 from weights.tensor_file import read_tensors, without_module
+from weights.torch_file import member_names
 
 _MAX_CONFIG_BYTES = 16 * 2**20
 _CONFIG, _WEIGHTS = "config.json", "model.weights.h5"
@@ -52,17 +53,9 @@ def _read(path, known):
     if is_safetensors(head):
         found = weight_contents.read(path)
         return replace(found, tensors=without_module(found.tensors))
-    if head.startswith(b"PK") and _is_keras(path):
+    if head.startswith(b"PK") and {_CONFIG, _WEIGHTS} <= set(member_names(path)):
         return _read_keras(path)
     return WeightFile(path, {}, read_tensors(path))
-
-
-def _is_keras(path):
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return {_CONFIG, _WEIGHTS} <= set(archive.namelist())
-    except zipfile.BadZipFile:
-        return False
 
 
 def _read_keras(path):

@@ -13,7 +13,7 @@ import numpy as np
 
 from model import safetensors_file
 from weights.pickled_tensors import RefusedError
-from weights.torch_file import checked, damaged, read_legacy, read_zip, refuse_bomb
+from weights.torch_file import checked, member_names, read_legacy, read_zip, refuse_bomb
 
 _MAX_TENSORS = 20_000
 _MAX_MANIFEST_BYTES = 4 * 2**20
@@ -62,7 +62,8 @@ def without_module(tensors):
 
 def _reader(path, head):
     if head.startswith(b"PK"):
-        return _read_npz if _is_npz(path) else read_zip
+        arrays_only = all(name.endswith(".npy") for name in member_names(path))
+        return _read_npz if arrays_only else read_zip
     if safetensors_file.is_safetensors(head):  # first: the length may begin like a pickle
         return lambda path: safetensors_file.read(path)[1]
     if head[:1] == b"\x80":
@@ -75,14 +76,6 @@ def _reader(path, head):
             "for a confirmation. Open the address in a browser and save the file itself"
         )
     raise ValueError(f"{path} is no weight file: not HDF5, PyTorch, safetensors or NumPy")
-
-
-def _is_npz(path):
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return all(name.endswith(".npy") for name in archive.namelist())
-    except zipfile.BadZipFile as error:
-        raise damaged(path, error) from error
 
 
 def _read_npz(path):

@@ -6,6 +6,7 @@ system, objects, storages, one after the other). Sizes are checked against the f
 anything large is made.
 """
 
+import tokenize
 import zipfile
 import zlib
 from collections import deque
@@ -46,6 +47,8 @@ _DAMAGE = (
     MemoryError,
     RuntimeError,
     UnicodeDecodeError,
+    SyntaxError,  # these two: of an array's header that ends early
+    tokenize.TokenError,
 )
 
 
@@ -66,6 +69,16 @@ def checked(path, read):
         raise ValueError(f"{path} is refused: {error}") from error
     except (*_DAMAGE, ValueError) as error:
         raise damaged(path, error) from error
+
+
+def member_names(path):
+    """Return the names in a zip archive; raises as `read_tensors`."""
+
+    def read():
+        with zipfile.ZipFile(path) as archive:
+            return archive.namelist()
+
+    return checked(path, read)
 
 
 def read_zip(path):

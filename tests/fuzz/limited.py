@@ -9,31 +9,31 @@ import resource
 import select
 import signal
 
-SECONDS = 10
 BYTES = 2 << 30
 
-HANGS, DIES, HUNGRY = "takes over 10 s", "process lost", "takes over 2 GB"
+HANGS, DIES, HUNGRY = "takes too long", "process lost", "takes over 2 GB"
 
 
-def outcomes(function, arguments):
-    """Call a function with each argument, in children that may take 10 s and 2 GB for one.
+def outcomes(function, arguments, seconds):
+    """Call a function with each argument, in children that may take so long and 2 GB for one.
 
     Args:
         function: Gives a short string without line breaks, the outcome.
         arguments: A list.
+        seconds: For one argument.
 
     Yields:
         For each argument the string, or `HANGS`, `HUNGRY` or `DIES`.
     """
     while arguments:
         done = 0
-        for text in _of_one_child(function, arguments):
+        for text in _of_one_child(function, arguments, seconds):
             yield text
             done += 1
         arguments = arguments[done:]
 
 
-def _of_one_child(function, arguments):
+def _of_one_child(function, arguments, seconds):
     """Yield the outcomes of one child, which may end early, but not before the first."""
     reading, writing = os.pipe()
     child = os.fork()
@@ -43,7 +43,7 @@ def _of_one_child(function, arguments):
     try:
         with os.fdopen(reading, "rb") as lines:
             for _ in arguments:
-                if not select.select([lines], [], [], SECONDS)[0]:
+                if not select.select([lines], [], [], seconds)[0]:
                     yield HANGS
                     return
                 text = lines.readline().decode().rstrip("\n")

@@ -1,14 +1,9 @@
 """Mutated pictures of every format, and the pictures that once failed, mutated again."""
 
-import collections
 import io
-import itertools
 import os
 import struct
-import time
 import zlib
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -17,17 +12,32 @@ from PIL import Image, ImageCms
 
 from data.pictures.read import Picture, picture_size, read_picture
 from data.pictures.write import encode
-from tests.fuzz.limited import outcomes
 
 CASES = Path(__file__).parent.parent / "golden" / "cases" / "pictures"
-_BATCH = 200  # inputs a child
+BESIDE = {}  # files that others name
+NAME = "pictures"
+BATCH = 200  # inputs a child
+SECONDS = 10  # for one
 EXPECTED = ("picture", "sentence")
 
 _NUMBERS = (0, 1, 2, 127, 128, 255, 256, 4096, 32767, 65535, 0x7FFFFFFF, 0xFFFFFFFF)
 
 
+_FORMATS = {".tif": ".tiff", ".jpg": ".jpeg", ".jfif": ".jpeg", ".dng": ".tiff", ".pfm": ".ppm"}
+
+
 def corpus():
-    """Yield ``(file ending, bytes)`` of small sound pictures in every format, and of the cases."""
+    """Yield ``(format, file ending, bytes)`` of small sound pictures, and of the cases."""
+    for ending, data in _files():
+        yield _FORMATS.get(ending, ending), ending, data
+
+
+def chosen(corpus, number):
+    """The file of which a number's is a damaged copy: all in turn."""
+    return corpus[number % len(corpus)]
+
+
+def _files():
     noise = np.random.default_rng(0).integers(0, 256, (20, 24, 4)).astype(np.uint8)
     noise[4:12] = 77  # so that something is compressed
     yield from _our_own(noise)
@@ -94,6 +104,11 @@ def _tiffs(noise):
         yield ".tif", file.getvalue()
 
 
+def damaged(_kind, data, rng):
+    """Return a file's bytes with some changed; all formats alike."""
+    return mutated(data, rng)
+
+
 def mutated(data, rng):
     """Return a file's bytes with some of them changed, lost, doubled or zeroed."""
     data = bytearray(data)
@@ -150,41 +165,3 @@ def attempt(path):
         return "sentence" if str(path) in text and "\n" not in text else f"unnamed: {text[:99]!r}"
     except BaseException as error:
         return f"{type(error).__name__}: {str(error)[:99]!r}"
-
-
-def _listed():
-    return list(corpus())
-
-
-def run(seconds, seed, keep):
-    """Read mutated pictures, each in a limited child, until the time is over.
-
-    Args:
-        seconds: How long.
-        seed: The same seed makes the same files in the same order.
-        keep: Folder for those that fail.
-
-    Returns:
-        Counter of outcomes.
-    """
-    counts, ends = collections.Counter(), time.monotonic() + seconds
-    with ProcessPoolExecutor(1, get_context("spawn")) as pool:  # libvips' threads end at a fork
-        files = pool.submit(_listed).result()
-    keep.mkdir(parents=True, exist_ok=True)
-    for first in itertools.count(0, _BATCH):
-        if time.monotonic() > ends:
-            return counts
-        paths = [
-            _write(keep, seed, number, *files[number % len(files)])
-            for number in range(first, first + _BATCH)
-        ]
-        for path, found in zip(paths, outcomes(attempt, paths), strict=True):
-            counts[found] += 1
-            if found in EXPECTED:
-                path.unlink()
-
-
-def _write(folder, seed, number, ending, data):
-    path = folder / f"pic-{seed}-{number}{ending}"
-    path.write_bytes(mutated(data, np.random.default_rng([seed, number])))
-    return path

@@ -1,34 +1,31 @@
 """Mutated and forged weight files of every format, and those that once failed, mutated again."""
 
 import collections
+import contextlib
 import io
-import itertools
 import json
 import os
 import tempfile
-import time
 import zipfile
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
 
-import weights
-from tests.fuzz import limited
 from tests.fuzz.pictures import mutated
+from weights.load import load_model  # and with it TensorFlow, before the children are made
 
 GOLDEN = Path(__file__).parent.parent / "golden"
+NAME = "weights"
+BATCH = 64  # inputs a child
+SECONDS = 60  # for one; of processor time 20, but the machine may be busy
 EXPECTED = ("network", "sentence")
-
-_BATCH = 60  # inputs a child
-_SECONDS = 60  # for one; of processor time 20, but the machine may be busy
+BESIDE = {"a.bin": bytes(24)}  # numbers of a TensorFlow.js manifest
 _ARGUMENTS = ("num_filters", "num_res_blocks", "heads", "num_blocks", "scale", "dim", "depth")
 _VALUES = (0, -1, 1, 2, 4096, 10**9, 1e308, None, True, "4", [1], [], {}, [0] * 4, [4096] * 4)
 
 
 def corpus():
-    """Yield ``(kind, file ending, bytes)`` of sound files in every format, and of the cases."""
+    """Yield ``(format, file ending, bytes)`` of sound files in every format, and of the cases."""
     from model.edsr import edsr
     from model.restormer import restormer
     from weights.tensor_file import read_tensors
@@ -51,17 +48,29 @@ def corpus():
     yield ".npz", ".npz", npz.getvalue()
     yield "Keras 2 .h5", ".h5", (GOLDEN / "krasserm" / "edsr-x2.h5").read_bytes()
     entries = [{"name": "a", "shape": [2, 3], "dtype": "float32"}]
-    yield ".json", ".json", json.dumps([{"weights": entries, "paths": ["a.bin"]}]).encode()
+    manifest = [{"weights": entries, "paths": list(BESIDE)}]
+    yield ".json", ".json", json.dumps(manifest).encode()
     for path in sorted((GOLDEN / "cases" / "weights").iterdir()):
-        yield "cases", path.suffix, path.read_bytes()
+        yield path.suffix, path.suffix, path.read_bytes()
 
 
-def forged(kind, data, rng):
-    """Return a file of a kind with something else claimed in it, or mutated bytes."""
-    if kind == ".safetensors" and rng.random() < 0.5:
-        return _forged_note(data, rng)
-    if kind in (".pth", ".keras") and rng.random() < 0.7:
-        return _forged_member(data, rng)
+def chosen(corpus, number):
+    """The file of which a number's is a damaged copy: formats in turn, and each one's files."""
+    formats = collections.defaultdict(list)
+    for entry in corpus:
+        formats[entry[0]].append(entry)
+    of_format = list(formats.values())[number % len(formats)]
+    sound, turn = of_format[0], number // len(formats)
+    return sound if turn % 2 else of_format[turn // 2 % len(of_format)]
+
+
+def damaged(kind, data, rng):
+    """Return a file of a format with something else claimed in it, or mutated bytes."""
+    with contextlib.suppress(ValueError, KeyError, zipfile.BadZipFile):  # of cases
+        if kind == ".safetensors" and rng.random() < 0.5:
+            return _forged_note(data, rng)
+        if kind in (".pth", ".keras") and rng.random() < 0.7:
+            return _forged_member(data, rng)
     return mutated(data, rng)
 
 
@@ -96,61 +105,10 @@ def attempt(path):
     with open(os.devnull, "wb") as nowhere:  # TensorFlow prints
         os.dup2(nowhere.fileno(), 2)
     try:
-        weights.load_model(path, allow_nan=True, report=lambda _: None)
+        load_model(path, allow_nan=True, report=lambda _: None)
         return "network"
     except (ValueError, OSError) as error:
         named = str(path) in str(error)
         return "sentence" if named else f"unnamed: {str(error)[:99]!r}"
     except BaseException as error:
         return f"{type(error).__name__}: {str(error)[:99]!r}"
-
-
-def _listed():
-    return list(corpus())
-
-
-def run(seconds, seed, keep):
-    """Load mutated files, each in a limited child, until the time is over.
-
-    Args:
-        seconds: How long.
-        seed: The same seed makes the same files in the same order.
-        keep: Folder for those that fail.
-
-    Returns:
-        Counter of outcomes; those of each format are printed.
-    """
-    limited.SECONDS = _SECONDS
-    weights.load_model  # noqa: B018  imports TensorFlow once, before the children
-    counts, of_kind = collections.Counter(), collections.defaultdict(collections.Counter)
-    with ProcessPoolExecutor(1, get_context("spawn")) as pool:  # TensorFlow's threads end at a fork
-        files = pool.submit(_listed).result()
-    keep.mkdir(parents=True, exist_ok=True)
-    (keep / "a.bin").write_bytes(bytes(24))
-    ends = time.monotonic() + seconds
-    for first in itertools.count(0, _BATCH):
-        if time.monotonic() > ends:
-            break
-        chosen = [files[number % len(files)] for number in range(first, first + _BATCH)]
-        paths = [
-            _write(keep, seed, first + i, kind, ending, data)
-            for i, (kind, ending, data) in enumerate(chosen)
-        ]
-        for path, found, (kind, _, _) in zip(
-            paths, limited.outcomes(attempt, paths), chosen, strict=True
-        ):
-            counts[found] += 1
-            of_kind[kind][found] += 1
-            if found in EXPECTED:
-                path.unlink()
-    (keep / "a.bin").unlink()
-    for kind, of in of_kind.items():
-        for found, number in of.items():
-            print(f"{kind}: {number} {found}")  # noqa: T201
-    return counts
-
-
-def _write(folder, seed, number, kind, ending, data):
-    path = folder / f"w-{seed}-{number}{ending}"
-    path.write_bytes(forged(kind, data, np.random.default_rng([seed, number])))
-    return path

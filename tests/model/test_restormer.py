@@ -27,6 +27,8 @@ MASKS = ("ones", "random", "block", "sparse", "one_sample_all_zero", "border")
 
 def load_by_name(model, parameters):
     """Set every layer from PyTorch arrays named as the layer; none may be left over."""
+    split = {name: name.rpartition(".") for name in parameters}
+    parameters = {f"{a.replace('.', '_')}.{b}": parameters[n] for n, (a, _, b) in split.items()}
     unused = set(parameters)
     for layer in (layer for layer in model.layers if layer.weights):
         ends = [".temperature"] if isinstance(layer, ChannelAttention) else [".weight", ".bias"]
