@@ -84,9 +84,9 @@ def seam(picture, mask):
 def halo(picture, general, mask):
     """Measure how much another colour or brightness shows where a mask fades.
 
-    Both pictures are blurred, so that detail does not count, and compared as the eye does, in
-    CIELAB. Below 2.3 a difference is not noticed side by side; `seam` does not see one that a soft
-    mask spreads over many pixels.
+    Both pictures are blurred, so that detail does not count, and compared in CIELAB, where equal
+    distances look about equal. Below about 2.3 colours side by side are hardly told apart; `seam`
+    does not see a difference that a soft mask spreads over many pixels.
 
     Args:
         picture: (H, W, 3) in 0..255, what was fused.
@@ -96,7 +96,8 @@ def halo(picture, general, mask):
     Returns:
         Mean colour difference ΔE*ab where the mask is between 0 and 1; 0 where it nowhere is.
 
-    Reference: Mahy et al., Color Research and Application 19(2), 1994: 2.3 is just noticeable.
+    Reference: Mahy, Van Eycken and Oosterlinck, Color Research and Application 19(2), 105-121,
+    1994, for 2.3 as the mean of just noticeable differences ΔE*ab.
     """
     fading = (mask > 0) & (mask < 1)
     if not fading.any():

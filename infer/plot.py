@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 _BOX_COLOUR, _FONT = (255, 230, 0), cv2.FONT_HERSHEY_SIMPLEX
+_INK, _FAINT = "#1f2328", "#59636e"
 
 
 def plot_sample(lr, sr):
@@ -209,4 +210,48 @@ def texture_histogram(pictures, *, largest=40):
     )
     axes.grid(alpha=0.3)
     axes.legend()
+    return figure
+
+
+def comparison(rows, *, note="", width_px=432):
+    """Draw parts of pictures in rows: a heading above each row, a caption below each part.
+
+    Args:
+        rows: (heading, remark) → {(caption, remark): (h, w, 3) uint8}. Parts of a row have one
+            size, and are drawn `width_px` wide: a whole multiple of theirs keeps pixels square.
+        note: A line below all.
+        width_px: Of each part.
+
+    Returns:
+        A `matplotlib.figure.Figure`; saved with ``dpi=72`` its parts are exactly that wide.
+    """
+    unit = width_px / 432  # of what is written
+    gap, heading, caption, footer = (round(unit * px) for px in (24, 74, 62, 50 if note else 0))
+    sizes = [next(iter(parts.values())).shape for parts in rows.values()]
+    heights = [round(height * width_px / width) for height, width, _ in sizes]
+    columns = max(map(len, rows.values()))
+    width = columns * (width_px + gap) - gap
+    height = sum(heights) + len(rows) * (heading + caption) + footer
+    figure = Figure(figsize=(width / 72, height / 72), dpi=72, facecolor="white")
+
+    def write(text, x, y, size, **how):
+        how = {"color": _FAINT, "fontsize": unit * size} | how
+        figure.text(x / width, 1 - y / height, text, **how)
+
+    top = 0
+    for ((title, remark), parts), tall in zip(rows.items(), heights, strict=True):
+        write(title, 0, top + 0.7 * heading, 38, color=_INK, weight="bold")
+        write(remark, width, top + 0.7 * heading, 27, ha="right", family="monospace")
+        top += heading
+        for column, ((name, number), part) in enumerate(parts.items()):
+            left = column * (width_px + gap)
+            place = (left / width, 1 - (top + tall) / height, width_px / width, tall / height)
+            axes = figure.add_axes(place)
+            axes.imshow(part, interpolation="nearest", aspect="auto")
+            axes.set_axis_off()
+            how = {"color": _INK, "weight": "bold" if name == "ours" else "normal"}
+            write(name, left, top + tall + 0.6 * caption, 29, **how)
+            write(number, left + width_px, top + tall + 0.6 * caption, 29, ha="right", **how)
+        top += tall + caption
+    write(note, 0, height - 0.36 * footer, 24)
     return figure

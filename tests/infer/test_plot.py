@@ -10,6 +10,7 @@ from PIL import Image
 from infer.detect import Detection
 from infer.plot import (
     as_jpeg,
+    comparison,
     error_map,
     error_maps,
     neighbour_steps,
@@ -28,6 +29,27 @@ def _seeded():
 
 def drawn(axes):
     return np.asarray(axes.images[0].get_array())
+
+
+def test_parts_of_a_comparison_are_drawn_in_whole_pixels(tmp_path):
+    random = np.random.default_rng(0)
+    parts = {
+        (name, "26.4 dB"): random.integers(0, 256, (13, 18, 3), dtype=np.uint8)
+        for name in ("input", "ours", "original")
+    }
+    rows = {("Enlarge", "upscale"): parts, ("Faces", ""): parts}
+    figure = comparison(rows, note="all of it", width_px=54)
+    figure.savefig(tmp_path / "a.png", dpi=72)
+    with Image.open(tmp_path / "a.png") as file:
+        page = np.asarray(file.convert("RGB"))
+    for axes, part in zip(figure.axes, [*parts.values()] * 2, strict=True):
+        box = axes.get_position()
+        left, top = round(box.x0 * page.shape[1]), round((1 - box.y1) * page.shape[0])
+        there = page[top : top + 39, left : left + 54]
+        np.testing.assert_array_equal(there, part.repeat(3, axis=0).repeat(3, axis=1))
+    written = [text.get_text() for text in figure.texts]
+    assert written[:2] == ["Enlarge", "upscale"] and written[-1] == "all of it"
+    assert [text.get_weight() for text in figure.texts if text.get_text() == "ours"] == ["bold"] * 2
 
 
 def test_pictures_and_their_parts_are_drawn_in_order():
