@@ -40,6 +40,7 @@ class Ncnn:
         self.bytes = Path(param).with_suffix(".bin").stat().st_size
 
     def __call__(self, lr):
+        """Enlarge (h, w, 3) uint8 to (4·h, 4·w, 3) uint8."""
         extractor = self._net.create_extractor()
         planes = np.ascontiguousarray(lr.transpose(2, 0, 1), np.float32) / 255
         extractor.input(self._net.input_names()[0], self._ncnn.Mat(planes))
@@ -55,15 +56,17 @@ class Ours:
         self.bytes = Path(find(name)).stat().st_size
 
     def __call__(self, lr):
+        """Enlarge (h, w, 3) uint8 to (4·h, 4·w, 3) uint8."""
         return self._upscaler(lr, tile=None)
 
 
 class Bicubic:
-    """MATLAB's, four times."""
+    """MATLAB's, ×4."""
 
     bytes = 0
 
     def __call__(self, lr):
+        """Enlarge (h, w, 3) uint8 to (4·h, 4·w, 3) uint8."""
         return imresize(lr, 4)
 
 

@@ -140,6 +140,13 @@ def test_restorers_are_trained_and_tuned_on_peoples_own_pairs(tmp_path, capsys, 
     assert main(f"{plain} --start-from f.weights.h5 --out p.weights.h5".split()) == 0
     assert "f.weights.h5: mask_embed is left out" in capsys.readouterr().out
     assert len(load_model("p.weights.h5").inputs) == 1
+    back = first.replace("--steps 2 --out f", "--steps 1 --learning-rate 1e-9 --out b")
+    assert main(f"{back} --start-from p.weights.h5".split()) == 0  # with masks again
+    plain_weights = {v.path: v.numpy() for v in load_model("p.weights.h5").weights}
+    masked = {v.path: v.numpy() for v in load_model("b.weights.h5").weights}
+    np.testing.assert_allclose(masked.pop("mask_embed/vectors"), 0, atol=1e-5)
+    for path, weights in masked.items():
+        np.testing.assert_allclose(weights, plain_weights[path], rtol=0, atol=1e-5)
     other = plain.replace("--dim 8", "--dim 16")
     assert main(f"{other} --start-from f.weights.h5 --out q.weights.h5".split()) == 2
     assert "f.weights.h5 is of a network with dim 8, not 16" in capsys.readouterr().err

@@ -137,7 +137,7 @@ def _add_foundation(command):
     group.add_argument(
         "--start-from",
         metavar="FILE",
-        help="weights that a new run begins with; with --no-masks also of a network with masks",
+        help="weights that a new run begins with, of the same network with masks or without",
     )
     group = command.add_argument_group("kinds of damage")
     group.add_argument(
@@ -301,6 +301,9 @@ def _stages(options):
     )
 
 
+_OF_MASKS = ("mask_aware", "mask_fill", "mask_embedding")  # arguments; weights fit all the same
+
+
 def _network(options):
     from model.restormer import restormer, restormer_lite
 
@@ -320,25 +323,25 @@ def _network(options):
 
 
 def _begin_from(path, model, report=print):
-    """Load weights; those of a network with masks also into one without."""
-    from model.restoration import has_mask, without_masks
+    """Load weights; also between networks of which only one takes masks, or marks damage."""
     from model.weight_file import read_note
     from weights.load import load_model
 
-    if has_mask(model) or not read_note(path).get("arguments", {}).get("mask_aware"):
+    here = json.loads(json.dumps(model.built_by.arguments))  # JSON's lists, not tuples
+    there = here | {"unshuffle": 1} | read_note(path).get("arguments", {})
+    differing = {name for name in here if there[name] != here[name]}
+    if not differing & set(_OF_MASKS):
         model.load_weights(path)
         return
-    masked = load_model(path)
-    plain = without_masks(masked)
-    # a file's arguments are JSON's: lists, where a builder's defaults are tuples
-    there, here = (json.loads(json.dumps(m.built_by.arguments)) for m in (plain, model))
-    differing = [f"{n} {there.get(n)}, not {here[n]}" for n in here if there.get(n) != here[n]]
-    if differing:
-        raise ValueError(f"{path} is of a network with {'; '.join(differing)}")
-    model.set_weights(plain.get_weights())
-    model.loaded_digest = ""
-    if masked.built_by.arguments["mask_embedding"]:
-        report(f"{path}: mask_embed is left out, as the new network takes no masks")
+    sentences = [f"{name} {there[name]}, not {here[name]}" for name in differing - set(_OF_MASKS)]
+    if sentences:
+        raise ValueError(f"{path} is of a network with {'; '.join(sorted(sentences))}")
+    source = {layer.name: layer for layer in load_model(path).layers if layer.weights}
+    for layer in model.layers:
+        if layer.name in source:
+            layer.set_weights(source.pop(layer.name).get_weights())
+    if source:
+        report(f"{path}: {', '.join(source)} is left out, as the new network takes no masks")
 
 
 def _fine_tune(options, strategy):
