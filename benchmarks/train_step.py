@@ -201,7 +201,7 @@ def steps_per_s(trainer, iterator, steps):
     count = min(trainer.options.steps_per_call, steps)
     start = time.perf_counter()
     for _ in range(steps // count):
-        trainer._updates.run(iterator, tf.constant(count, tf.int64)).numpy()
+        trainer.updates.run(iterator, tf.constant(count, tf.int64)).numpy()
     return steps / (time.perf_counter() - start)
 
 

@@ -161,7 +161,7 @@ class FoundationTrainer(Trainer):
         """Mean of each metric over all pictures of one task; see `mean_scores`."""
         return mean_scores(functools.partial(restored, self.evaluated), dataset, self.metrics)
 
-    def _scores(self, valid_dataset):
+    def scores(self, valid_dataset):
         """Each metric of each task, ``task/metric``, and the mean PSNR of the tasks."""
         if not isinstance(valid_dataset, dict):
             return self.evaluate(valid_dataset)
@@ -174,12 +174,13 @@ class FoundationTrainer(Trainer):
         mean = np.mean([scores["psnr_rgb_db"] for scores in by_task.values()])
         return {"psnr_rgb_db": float(mean)} | numbers
 
-    def _check_data(self, train_dataset, valid_dataset, steps):
-        super()._check_data(train_dataset, None, steps)
+    def check_data(self, train_dataset, valid_dataset, steps):
+        """As `Trainer.check_data`, of each task."""
+        super().check_data(train_dataset, None, steps)
         for dataset in _by_task(valid_dataset).values():
-            super()._check_data(train_dataset, dataset, steps)
+            super().check_data(train_dataset, dataset, steps)
 
-    def _validation_picture(self, valid_dataset):
+    def validation_picture(self, valid_dataset):
         """Damaged, restored and clean crop of the first picture of each task, a row a task."""
         rows = []
         for dataset in _by_task(valid_dataset).values():

@@ -109,8 +109,9 @@ class GanTrainer(Trainer):
         probability = tf.clip_by_value(tf.cast(probability, tf.float32), least, 1 - least)
         return tf.math.log(probability) - tf.math.log1p(-probability)
 
-    def _check_data(self, train_dataset, valid_dataset, steps):
-        super()._check_data(train_dataset, valid_dataset, steps)
+    def check_data(self, train_dataset, valid_dataset, steps):
+        """As `Trainer.check_data`; HR must have the discriminator's size."""
+        super().check_data(train_dataset, valid_dataset, steps)
         px = self.discriminator.input_shape[1:3]
         hr_px = tuple(train_dataset.element_spec[1].shape[1:3])
         if None not in px and None not in hr_px and px != hr_px:

@@ -1,4 +1,4 @@
-"""One training loop for every network: exact resume, evaluation, checkpoints, logs.
+"""What every training has: networks, optimisers and counters in one checkpoint, and its loop.
 
 All that a run needs to resume lives in one `tf.train.Checkpoint`: step, best value, networks,
 averages and optimisers. Batches are found by step number (`data.batches.SeekableDataset`), so a run
@@ -7,13 +7,8 @@ interrupted. ``last/`` is what training resumes from; ``best/`` is what scored h
 ``before-cool-down/`` is what a trapezoid schedule is prolonged from.
 """
 
-import contextlib
-import dataclasses
-import math
-import time
 from pathlib import Path
 
-import filelock
 import keras
 import numpy as np
 import tensorflow as tf
@@ -22,19 +17,16 @@ from model import evaluate
 from train.checkpoints import Checkpoints
 from train.checks import check_networks, check_rate, check_training_data, check_validation_data
 from train.descriptions import describe_loss
-from train.distribute import check_scope, distributed, is_chief, several_processes
-from train.interrupts import Interrupts
+from train.distribute import check_scope, is_chief
 from train.losses import l1_loss
 from train.options import TrainerOptions
 from train.pace import Pace
 from train.plan import NO_END, Plan, constant_until
-from train.run_facts import RunFacts, data_facts, recipe_facts
-from train.run_log import RunLog, side_by_side
+from train.run_facts import RunFacts, recipe_facts
+from train.run_log import side_by_side
 from train.schedules import Controlled
+from train.session import Session
 from train.updates import Updates, copy_of, counter
-
-_LEAST_RATE_FACTOR = 1 / 64  # a run that still fails with this share of its rate stops
-_LOST_PEERS = (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.DeadlineExceededError)
 
 
 class Trainer:
@@ -106,22 +98,22 @@ class Trainer:
         check_rate(learning_rate)
         check_scope(self.strategy, networks)
         self.is_chief = is_chief(self.strategy)
-        self._learning_rate, self._changes = learning_rate, []
+        self.learning_rate, self.changes = learning_rate, []
         with self.strategy.scope():
             optimizers = self._make(networks, learning_rate)
-        self._recipe = recipe_facts(self, networks.values(), learning_rate)
-        self._facts = RunFacts(self.directory)
-        self._checkpoints = Checkpoints(
-            self.checkpoint, optimizers, self.directory, self._say, writes=self.is_chief
+        self.recipe = recipe_facts(self, networks.values(), learning_rate)
+        self.facts = RunFacts(self.directory)
+        self.checkpoints = Checkpoints(
+            self.checkpoint, optimizers, self.directory, self.say, writes=self.is_chief
         )
-        self._check_facts("recipe", self._recipe)
-        self._checkpoints.restore_last()
+        self.check_facts("recipe", self.recipe)
+        self.checkpoints.restore_last()
 
     def _make(self, networks, learning_rate):
         """Make the checkpoint and what is in it; returns name of optimiser → network."""
-        self._rate_factor = counter(1.0)
-        self._end = counter(0, tf.int64), counter(0, tf.int64)  # kept in run.json
-        rate = Controlled(learning_rate, self._rate_factor, self._end)
+        rate_factor = counter(1.0)
+        self.end = counter(0, tf.int64), counter(0, tf.int64)  # kept in run.json
+        rate = Controlled(learning_rate, rate_factor, self.end)
         optimizers = {}
         for name, network in networks.items():
             optimizer = self.optimizer(rate)
@@ -129,7 +121,7 @@ class Trainer:
             optimizers["optimizer" if name == "model" else f"{name}_optimizer"] = optimizer
         model = networks["model"]
         average = {"average": copy_of(model)} if self.options.ema_decay else {}
-        self._updates = Updates(
+        self.updates = Updates(
             lambda *batch: self.losses(*batch),
             len(self.loss_names),
             list(zip(networks.values(), optimizers.values(), strict=True)),
@@ -139,11 +131,11 @@ class Trainer:
         )
         self.checkpoint = tf.train.Checkpoint(
             best_psnr=counter(-np.inf),
-            rate_factor=self._rate_factor,
+            rate_factor=rate_factor,
             **networks,
             **optimizers,
             **average,
-            **self._updates.state,
+            **self.updates.state,
         )
         return dict(zip(optimizers, networks.values(), strict=True))
 
@@ -160,7 +152,7 @@ class Trainer:
     @property
     def step(self):
         """Number of updates made so far, those skipped included."""
-        return self._number("step")
+        return self.number("step")
 
     def train(
         self,
@@ -204,176 +196,19 @@ class Trainer:
             self.SAVE_BEST_ONLY if save_best_only is None else save_best_only,
             checkpoint_every_s,
             pace=None if hours is None else Pace(hours),
-            constant_until=constant_until(self._recipe["learning_rate"]),
+            constant_until=constant_until(self.recipe["learning_rate"]),
         )
-        with self._owned():
-            plan = self._begin(train_dataset, valid_dataset, plan)
-            with RunLog(self.directory, self.step, plan.known_steps, writes=self.is_chief) as log:
-                self._train_to_the_end(log, train_dataset, valid_dataset, plan)
+        Session(self, plan, train_dataset, valid_dataset).run()
 
-    @contextlib.contextmanager
-    def _owned(self):
-        """Keep other processes from training in the same folder."""
-        if not self.is_chief:
-            yield
-            return
-        lock = filelock.FileLock(self.directory / "run.lock", timeout=0)
-        try:
-            lock.acquire()
-        except filelock.Timeout as error:
-            raise OSError(
-                f"another process is training in {self.directory}: wait for its end, or give "
-                "another checkpoint_dir (--checkpoint-dir)"
-            ) from error
-        try:
-            yield
-        finally:
-            lock.release()
-
-    def _begin(self, train_dataset, valid_dataset, plan):
-        """Restore, check and note what a session begins with; returns its plan."""
-        resumes = self._checkpoints.restore_last()
-        data = data_facts(train_dataset)
-        changes = self._changes + self._check_facts("data", data)
-        plan = self._planned(plan, resumes)
-        self._check_data(train_dataset, valid_dataset, plan.known_steps or 0)
-        if self.is_chief:
-            self._facts.write(self._recipe, data, resumes=resumes, changes=changes)
-        return plan
-
-    def _check_data(self, train_dataset, valid_dataset, steps):
+    def check_data(self, train_dataset, valid_dataset, steps):
         """Raise `ValueError` if the network cannot be trained or evaluated with these data."""
         check_training_data(train_dataset, self.model, steps, self.batch_sizes)
         if valid_dataset is not None:
             check_validation_data(valid_dataset, self.model, self.batch_sizes)
 
-    def _planned(self, plan, resumes):
-        """The plan with the end that run.json has, after going back to before another end."""
-        noted = self._facts.read() if resumes else {}
-        before = noted.get("plan")
-        if (plan.pace or self.options.extend) and several_processes(self.strategy):
-            raise ValueError("hours and extend are for one process; give several workers steps")
-        if plan.pace and getattr(self._learning_rate, "steps", None):
-            raise ValueError(
-                "a run of hours chooses its own end: give a constant learning_rate, or "
-                "Trapezoid(peak, steps=None)"
-            )
-        wanted = {"hours": plan.pace.hours} if plan.pace else {}
-        if before and before["hours"] != wanted.get("hours") and not self.options.extend:
-            raise ValueError(
-                f"{self.directory} is a run of {before['hours']:g} hours, {before['steps']:,} "
-                "steps: resume with these hours; or prolong it by extend (--extend)"
-            )
-        end = noted.get("recipe", {}).get("learning_rate", {})
-        if before and before["hours"] == wanted.get("hours"):
-            return self._with_end(plan, before)
-        if self.options.extend and noted:
-            self._go_back_before(before or end)
-        return plan
-
-    def _go_back_before(self, end):
-        """Load a checkpoint from before the cool-down of another end, where it is past that."""
-        now = self._recipe["learning_rate"]
-        if constant_until(end) is None or end == now:
-            return
-        until = min(constant_until(end), constant_until(now) or NO_END)
-        if self.step <= until:
-            return
-        if self._checkpoints.go_back_to(until) is None:
-            raise ValueError(
-                f"{self.directory} has no checkpoint from before its cool-down, which began at "
-                f"step {until:,}: it cannot be prolonged"
-            )
-        if not self._checkpoints.has_best():
-            self.checkpoint.best_psnr.assign(-np.inf)
-
-    def _with_end(self, plan, noted):
-        self._end[0].assign(noted["steps"])
-        self._end[1].assign(noted["cool_down_steps"])
-        return dataclasses.replace(
-            plan, steps=noted["steps"], pace=None, constant_until=constant_until(noted)
-        )
-
-    def _train_to_the_end(self, log, train_dataset, valid_dataset, plan):
-        try:
-            with Interrupts() as interrupts:
-                self._train(log, train_dataset, valid_dataset, plan, interrupts)
-        except KeyboardInterrupt:
-            self._checkpoints.save_last(self.step)
-            self._say(f"interrupted at step {self.step}; the same command resumes from there")
-            raise
-        except tf.errors.InvalidArgumentError as error:
-            if "accumulate must divide" not in error.message:
-                raise
-            raise ValueError(
-                f"accumulate must divide every batch, and {self.options.accumulate} does not"
-            ) from error
-        except _LOST_PEERS as error:
-            raise OSError(
-                f"another worker stopped after step {self.step}; start all of them again with "
-                f"the same command: they resume from {self._checkpoints.newest()}"
-            ) from error
-
-    def _train(self, log, train_dataset, valid_dataset, plan, interrupts):
-        saved_at = time.monotonic()
-        if self.step and plan.is_due(self.step) and not log.has(self.step):
-            self._evaluate_and_log(log, valid_dataset, plan, interrupts)  # was interrupted there
-            self._checkpoints.save_last(self.step)
-        self._keep_before_cool_down(plan)
-        batches = iter(distributed(train_dataset, self.step, self.strategy))
-        while self.step < plan.steps:
-            interrupts.check()
-            count = min(self.options.steps_per_call, plan.until_event(self.step))
-            try:
-                with interrupts.between_graphs():
-                    losses = self._updates.run(batches, tf.constant(count, tf.int64))
-            except (StopIteration, tf.errors.OutOfRangeError):
-                self._checkpoints.save_last(self.step)
-                self._say(f"the training data ended at step {self.step} of {plan.steps}")
-                return
-            log.advance(count, dict(zip(self.loss_names, losses.numpy().tolist(), strict=True)))
-            if self._number("skipped_in_a_row") >= self.options.max_bad_steps:
-                self._stop_or_go_back()
-                batches = iter(distributed(train_dataset, self.step, self.strategy))
-                log.go_back_to(self.step)
-                continue
-            due = plan.is_due(self.step)
-            if due:
-                self._evaluate_and_log(log, valid_dataset, plan, interrupts)
-            if due or time.monotonic() - saved_at > plan.checkpoint_every_s:
-                self._checkpoints.save_last(self.step)
-                saved_at = time.monotonic()
-            if plan.pace and plan.pace.note(count):
-                plan = self._fix_end(log, valid_dataset, plan)
-            self._keep_before_cool_down(plan)
-
-    def _keep_before_cool_down(self, plan):
-        """Keep what a trapezoid can be prolonged from, at the step where it begins to fall."""
-        if self.step == plan.constant_until:
-            self._checkpoints.save_before_cool_down(self.step)
-
-    def _fix_end(self, log, valid_dataset, plan):
-        """Choose and note the steps of a run that was given hours."""
-        save_s = _seconds(lambda: self._checkpoints.save_last(self.step))
-        evaluation_s = 0.0
-        if valid_dataset is not None:
-            self._scores(valid_dataset)  # the first time takes longer: it is traced
-            evaluation_s = _seconds(lambda: self._scores(valid_dataset))
-        noted = plan.pace.plan(
-            self.step, evaluation_s + save_s, plan.evaluate_every, save_s, plan.checkpoint_every_s
-        )
-        self._facts.add(plan=noted)
-        self._say(
-            f"a step takes {noted['step_s']:.3g} s, an evaluation {noted['evaluation_s']:.3g} s: "
-            f"{noted['steps']:,} steps in {noted['hours']:g} hours, the last "
-            f"{noted['cool_down_steps']:,} of them with a falling learning rate"
-        )
-        log.set_steps(noted["steps"])
-        return self._with_end(plan, noted)
-
     def train_step(self, *batch):
         """Make one update with one batch. Returns one loss for each of `loss_names`."""
-        return tuple(self._updates.update(batch))
+        return tuple(self.updates.update(batch))
 
     def evaluate(self, dataset):
         """Mean PSNR of the network, scalar tensor in dB; see `model.evaluate`."""
@@ -384,92 +219,41 @@ class Trainer:
 
         Where an average of the weights is kept, `model` then has the average.
         """
-        self._checkpoints.restore_best()
+        self.checkpoints.restore_best()
         if self.evaluated is not self.model:
             self.model.set_weights(self.evaluated.get_weights())
 
     def sessions(self):
         """Return what ``run.json`` notes of each session, a list of dicts."""
-        return self._facts.read().get("sessions", [])
+        return self.facts.read().get("sessions", [])
 
-    def _number(self, name):
+    def number(self, name):
         """Value of a counter in the checkpoint."""
         return getattr(self.checkpoint, name).numpy().item()
 
-    def _say(self, sentence):
+    def say(self, sentence):
+        """Report a sentence once, however many processes train."""
         if self.is_chief:
             self.report(sentence)
 
-    def _check_facts(self, name, now):
-        changes = self._facts.check(
+    def check_facts(self, name, now):
+        """Compare "recipe" or "data" with what the run was begun with; see `RunFacts.check`."""
+        changes = self.facts.check(
             name,
             now,
-            resumes=self._checkpoints.newest() is not None,
+            resumes=self.checkpoints.newest() is not None,
             options=self.options,
-            report=self._say,
+            report=self.say,
         )
         if name == "recipe":
-            self._changes = changes
+            self.changes = changes
         return changes
 
-    def _stop_or_go_back(self):
-        """Stop after too many bad steps, or load the last checkpoint and halve the rate."""
-        bad, step = self._number("skipped_in_a_row"), self.step
-        sentence = f"{bad} steps in a row up to step {step} had losses or gradients not finite"
-        last = self._checkpoints.newest()
-        if self.options.after_bad_steps == "stop":
-            raise FloatingPointError(
-                f"{sentence}; the last good checkpoint is {last}: resume from it with a lower "
-                "learning rate, or with after_bad_steps='rollback'"
-            )
-        if not self._checkpoints.restore_last():
-            raise FloatingPointError(f"{sentence}, and there is no checkpoint to go back to")
-        factor = self._number("rate_factor") / 2
-        self._rate_factor.assign(factor)
-        self.checkpoint.skipped_in_a_row.assign(0)
-        if factor < _LEAST_RATE_FACTOR:
-            raise FloatingPointError(f"{sentence}, at 1/64 of the learning rate too")
-        self._checkpoints.save_last(self.step)
-        self._say(f"{sentence}: back at step {self.step}, with {factor:g} of the learning rate")
-
-    def _evaluate_and_log(self, log, valid_dataset, plan, interrupts):
-        """Score, then change what a checkpoint holds: a run killed before evaluates once more."""
-        values = self._mean_losses()
-        values["learning_rate"] = float(np.asarray(self.checkpoint.optimizer.learning_rate))
-        values["skipped_steps"] = self._number("skipped_steps")
-        if valid_dataset is not None:
-            with interrupts.at_once():
-                values |= self._scores(valid_dataset)
-                picture = self._validation_picture(valid_dataset)
-            log.picture(self.step, picture)
-        if self.step % plan.evaluate_every == 0:
-            self.checkpoint.loss_sums.assign(tf.zeros_like(self.checkpoint.loss_sums))
-            self.checkpoint.loss_count.assign(0)
-        if plan.save_best_only and self._is_best(values.get("psnr_rgb_db")):
-            self.checkpoint.best_psnr.assign(values["psnr_rgb_db"])
-            self._checkpoints.save_best(self.step)
-        log.numbers(self.step, values)
-        self._say(f"step {self.step}: " + ", ".join(f"{k} {v:.5g}" for k, v in values.items()))
-
-    def _is_best(self, psnr_db):
-        best = self._number("best_psnr")
-        return psnr_db is not None and (psnr_db > best or best == math.inf)
-
-    def _mean_losses(self):
-        """Mean of each loss since the last evaluation."""
-        means = tf.math.divide_no_nan(self.checkpoint.loss_sums, self.checkpoint.loss_count)
-        return dict(zip(self.loss_names, means.numpy().tolist(), strict=True))
-
-    def _scores(self, valid_dataset):
+    def scores(self, valid_dataset):
         """Numbers to log at an evaluation; the highest ``psnr_rgb_db`` is the best."""
         return {"psnr_rgb_db": float(self.evaluate(valid_dataset))}
 
-    def _validation_picture(self, dataset):
+    def validation_picture(self, dataset):
+        """Picture (H, W, 3) uint8 to log at an evaluation: LR, SR and HR side by side."""
         lr, hr = next((lr[0], hr[0]) for lr, hr in dataset)
         return side_by_side(self.evaluated, lr, hr)
-
-
-def _seconds(function):
-    begun_at = time.monotonic()
-    function()
-    return time.monotonic() - begun_at

@@ -53,7 +53,7 @@ class Choice:
         name = self.names[seen.kind]
         unlike = seen.kind != "clean" and learned_from_clean(name)
         if unlike or not self._named:
-            advice = f"; {_advice(seen.kind)}" if unlike else ""
+            advice = f"; {_advice(name, seen.kind)}" if unlike else ""
             report(f"{name} for {job.source} ({seen}){advice}")
 
     def key(self):
@@ -85,7 +85,11 @@ def learned_from_clean(name):
     return bool(note.get("training")) and not note["training"].get("damage")
 
 
-def _advice(kind):
+def _advice(name, kind):
     from infer.first_look import FIRST
+    from weights.load import manifest
 
-    return f"but it learned from clean pictures: `upscale --first {FIRST[kind]}` mends them before"
+    other = name.replace("-x4", "-x4-photo")
+    instead = f"; {other} learned from such ones" if other in manifest() else ""
+    first = f"`upscale --first {FIRST[kind]}` mends them before"
+    return f"but it learned from clean pictures: {first}{instead}"
