@@ -98,6 +98,8 @@ class Upscale(keras.layers.Layer):
         interpolation: "bicubic" (Keys, a = -0.5) or "bilinear".
     """
 
+    stays_float32 = True  # TensorFlow has no gradient of it in half precision
+
     def __init__(self, scale, interpolation="bicubic", **kwargs):
         super().__init__(**kwargs)
         self.scale = scale

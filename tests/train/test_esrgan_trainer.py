@@ -197,6 +197,7 @@ def test_a_unet_and_augmented_pictures_resume_exactly(tmp_path):
                 1e-3,
                 directory,
                 adversary=Adversary(0.1, 1, 2, augment=True),
+                options=TrainerOptions(precision="mixed_bfloat16"),
                 report=lambda _: None,
             )
             run.train(batches(), steps=steps, evaluate_every=2)
