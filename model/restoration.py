@@ -17,7 +17,7 @@ def without_masks(model):
 
 def has_mask(model):
     """Whether a network takes a mask beside the picture."""
-    return len(model.inputs) == 2
+    return any(tensor.name == "valid_mask" for tensor in model.inputs[1:])
 
 
 def restore(model, pictures, valid_mask=None, *, keep_known=True):

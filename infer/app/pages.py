@@ -187,9 +187,7 @@ def _compare_tab(max_megapixels):
     """A tab that makes the page of ``infer compare``."""
     types = sorted(READABLE)
     files = gr.File(label="Two or more pictures", file_types=types, file_count="multiple")
-    reference = gr.File(
-        label="True picture (optional): the others are scored against it", height=140
-    )
+    reference = gr.File(label="True picture, for scores (optional)", height=140)
     start = gr.Button("Compare", variant="primary")
     download = gr.DownloadButton("Download page.html", interactive=False)
     shown = gr.HTML()

@@ -124,7 +124,7 @@ class Fuse:
         names = list(specialists)
         self.names = gr.CheckboxGroup(names, value=names, label="Specialists for")
         self.least = gr.Number(
-            label="Smallest find, px of the result (0: as usual)", value=0, minimum=0
+            label="Smallest detection, px of the result (0: as usual)", value=0, minimum=0
         )
         self.colour = gr.Checkbox(label="Take their colours from the picture around them")
         self.inputs = {self.names, self.least, self.colour}

@@ -201,9 +201,27 @@ def test_pictures_are_compared_on_a_page(page, photo, tmp_path):
 @pytest.mark.slow
 @needs_gradio
 @needs_browser
+def test_progress_is_shown_and_cancel_makes_room_for_the_next(page, photo, tmp_path):
+    panel = tab(page, "Enlarge")
+    random = np.random.default_rng(0)
+    save_image(tmp_path / "long.png", random.integers(0, 256, (990, 1010, 3)).astype(np.uint8))
+    panel.locator("input[type=file]").set_input_files(tmp_path / "long.png")
+    panel.get_by_role("button", name="Enlarge", exact=True).click()
+    panel.get_by_text(re.compile(r"^\s*[1-9]\d?\.\d%")).first.wait_for()
+    panel.get_by_role("button", name="Cancel").click()
+    panel.get_by_text(re.compile(r"\d%")).first.wait_for(state="hidden")
+    assert panel.get_by_label("What was done").input_value() == ""
+    panel.get_by_label("Clear").first.click()
+    panel.locator("input[type=file]").set_input_files(photo)
+    assert made(panel, "Enlarge", tmp_path)[0].name == "photo-large.jpg"
+
+
+@pytest.mark.slow
+@needs_gradio
+@needs_browser
 def test_what_is_too_large_or_no_picture_is_one_sentence(page, tmp_path):
     panel = tab(page, "Enlarge")
-    save_image(tmp_path / "large.png", np.zeros((1200, 1000), np.uint8))
+    save_image(tmp_path / "large.png", np.zeros((10_000, 10_000), np.uint8))
     (tmp_path / "text.png").write_text("no picture")
     for name, sentence in (("large.png", "more than the limit of 1"), ("text.png", "text.png")):
         panel.locator("input[type=file]").set_input_files(tmp_path / name)

@@ -13,7 +13,9 @@ from infer.__main__ import main
 from infer.export import FORMATS, LARGEST_DIFFERENCE, export
 from model.edsr import edsr
 from model.layers import fold_weight_norm
+from model.preupsample import vdsr
 from model.restormer import restormer
+from model.srgan import discriminator
 from model.wdsr import wdsr_b
 from weights import load_model
 
@@ -181,3 +183,23 @@ def test_the_command(tmp_path, capsys):
     assert main([*arguments, str(tmp_path / "folder"), "--overwrite"]) == 2
     assert "is a folder and no exported network" in capsys.readouterr().err
     assert (tmp_path / "folder" / "mine").exists()
+
+
+@pytest.mark.parametrize(
+    ("kind", "build", "sentence"),
+    [
+        ("html", lambda: vdsr(2, 4, 2), "cannot run in a page: TensorFlow.js has no"),
+        ("html", lambda: discriminator(2), "needs a network from RGB to RGB pictures"),
+        ("tflite", lambda: discriminator(2), "expected shape=(None, 96, 96, 3)"),
+        ("tflite", None, "is no weight file"),
+    ],
+)
+def test_what_cannot_be_exported_is_one_line(tmp_path, capsys, kind, build, sentence):
+    weights, out = tmp_path / "net.weights.h5", tmp_path / "out"
+    weights.write_bytes(b"no network")
+    if build:
+        build().save_weights(weights)
+    assert main(["export", str(weights), "--format", kind, "-o", str(out)]) == 2
+    error = capsys.readouterr().err
+    assert sentence in error and error.count("\n") == 1
+    assert list(tmp_path.iterdir()) == [weights]

@@ -20,6 +20,7 @@ from infer.page.graph import RUNTIME
 from infer.upscaler import Upscaler
 from model.edsr import edsr
 from model.esrgan import rrdb_net
+from model.lpips import lpips
 from model.preupsample import vdsr
 from model.restormer import restormer
 from model.wdsr import wdsr_b
@@ -44,6 +45,8 @@ def test_networks_that_a_page_cannot_run_are_refused(tmp_path):
         export(vdsr(2, 4, 2), tmp_path / "page.html", "html")
     with pytest.raises(ValueError, match="range and layout are for other formats"):
         export(edsr(2, 4, 1), tmp_path / "page.html", "html", layout="nchw")
+    with pytest.raises(ValueError, match="one input and one output"):
+        export(lpips(), tmp_path / "page.html", "html")
     assert list(tmp_path.iterdir()) == []
 
 
