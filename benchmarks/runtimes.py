@@ -53,6 +53,14 @@ def main():
     )
     parser.add_argument("--size", type=int, default=96, help="side of the picture in px (96)")
     parser.add_argument("--rounds", type=int, default=7, help="the median counts (default 7)")
+    parser.add_argument(
+        "--runtimes", nargs="+", choices=NEEDS, default=list(NEEDS), help="which (default: all)"
+    )
+    parser.add_argument(
+        "--onnx",
+        type=Path,
+        help="an ONNX file of the network, written before: of a Restormer that takes ten minutes",
+    )
     parser.add_argument("--runtime", help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -61,17 +69,21 @@ def main():
         return
     for name in options.networks:
         with tempfile.TemporaryDirectory() as folder:
-            compare(name, Path(folder), options.size, options.rounds)
+            if options.onnx:
+                shutil.copy(options.onnx, Path(folder, "network.onnx"))
+            compare(name, Path(folder), options)
 
 
-def compare(name, folder, size, rounds):
+def compare(name, folder, options):
     """Print the table of one network."""
     import skimage.data
 
+    size, rounds = options.size, options.rounds
+    titles = [FIRST, *(title for title in options.runtimes if title != FIRST)]
     picture = skimage.data.astronaut()[:size, 150 : 150 + size]
     np.save(folder / "picture.npy", picture)
     with contextlib.ExitStack() as stack:
-        runtimes = [Runtime(title, name, folder, stack) for title in NEEDS if not missing(title)]
+        runtimes = [Runtime(title, name, folder, stack) for title in titles if not missing(title)]
         started = [runtime for runtime in runtimes if not runtime.trouble]
         for _ in range(rounds):
             for runtime in started:
@@ -83,7 +95,7 @@ def compare(name, folder, size, rounds):
     print(f"{'':22}{'largest difference':>20}{'ms a megapixel':>16}{'× TensorFlow':>14}{'MB':>7}")
     for runtime in runtimes:
         print(runtime.line(expected, megapixels, runtimes[0]))
-    for title in filter(missing, NEEDS):
+    for title in filter(missing, titles):
         print(f"{title:22}not installed: {missing(title)}")
 
 
@@ -211,12 +223,13 @@ def keras_on_pytorch(name, *_):
 
 
 def exported(name, folder, kind):
-    """Write the network for another runtime and return the file."""
+    """Write the network for another runtime, unless it is there, and return the file."""
     from infer.export import export
     from weights import load_model
 
-    path = folder / f"{os.getpid()}.{kind}"
-    export(load_model(name), path, kind)
+    path = folder / f"network.{kind}"
+    if not path.exists():
+        export(load_model(name), path, kind)
     return path
 
 
@@ -266,9 +279,9 @@ def page(name, folder, stack):
     tab.evaluate(_COUNT)
 
     def run(_):
-        before = tab.evaluate("finished")
+        before = tab.evaluate("timesDone")
         tab.set_input_files("#file", str(folder / "picture.png"))
-        tab.wait_for_function(f"finished > {before}", timeout=600_000)
+        tab.wait_for_function(f"timesDone > {before}", timeout=600_000)
 
     run(None)
     with tab.expect_download() as download:
@@ -279,8 +292,8 @@ def page(name, folder, stack):
 
 
 _COUNT = """
-window.finished = 0;
-new MutationObserver(() => { finished += document.body.dataset.state === "done"; })
+window.timesDone = 0;
+new MutationObserver(() => { timesDone += document.body.dataset.state === "done"; })
   .observe(document.body, { attributeFilter: ["data-state"] });
 """
 
