@@ -1,6 +1,6 @@
 """Inputs in child processes with limits on time and memory; a child ends with the first that fails.
 
-Linux only: memory is measured by ``/proc``.
+Time is the processor's, for the machine may be busy. Linux only: memory is measured by ``/proc``.
 """
 
 import os
@@ -8,6 +8,9 @@ import re
 import resource
 import select
 import signal
+import time
+
+import psutil
 
 BYTES = 2 << 30
 
@@ -20,7 +23,7 @@ def outcomes(function, arguments, seconds):
     Args:
         function: Gives a short string without line breaks, the outcome.
         arguments: A list.
-        seconds: For one argument.
+        seconds: Of processor time for one argument; ten times as many may go by.
 
     Yields:
         For each argument the string, or `HANGS`, `HUNGRY` or `DIES`.
@@ -43,7 +46,7 @@ def _of_one_child(function, arguments, seconds):
     try:
         with os.fdopen(reading, "rb") as lines:
             for _ in arguments:
-                if not select.select([lines], [], [], seconds)[0]:
+                if not _answers(lines, child, seconds):
                     yield HANGS
                     return
                 text = lines.readline().decode().rstrip("\n")
@@ -53,6 +56,21 @@ def _of_one_child(function, arguments, seconds):
     finally:
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
+
+
+def _answers(lines, child, seconds):
+    """Wait for a line of a child; False if it takes too long."""
+    process = psutil.Process(child)
+    before_s, ends = _processor_s(process), time.monotonic() + 10 * seconds
+    while not select.select([lines], [], [], 1)[0]:
+        if _processor_s(process) - before_s > seconds or time.monotonic() > ends:
+            return False
+    return True
+
+
+def _processor_s(process):
+    times = process.cpu_times()
+    return times.user + times.system
 
 
 def _in_child(function, arguments, reading, writing):

@@ -17,7 +17,7 @@ from weights.load import load_model  # and with it TensorFlow, before the childr
 GOLDEN = Path(__file__).parent.parent / "golden"
 NAME = "weights"
 BATCH = 64  # inputs a child
-SECONDS = 60  # for one; of processor time 20, but the machine may be busy
+SECONDS = 20  # for one
 EXPECTED = ("network", "sentence")
 BESIDE = {"a.bin": bytes(24)}  # numbers of a TensorFlow.js manifest
 _ARGUMENTS = ("num_filters", "num_res_blocks", "heads", "num_blocks", "scale", "dim", "depth")
