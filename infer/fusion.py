@@ -15,7 +15,7 @@ import numpy as np
 from data.pictures.read import rgb8
 from data.resize import imresize_to
 from infer.detect import Detection, find
-from infer.fusion_masks import Mask, MaskOptions
+from infer.fusion_masks import Mask, MaskOptions, box_mask
 from infer.fusion_windows import windows
 from infer.upscaler import Upscaler
 
@@ -44,7 +44,7 @@ class Specialist:
     network: Upscaler
     detect: Callable[[np.ndarray], Sequence[Detection]]
     name: str = "face"
-    mask: Callable = Mask
+    mask: Callable = box_mask
     options: MaskOptions | None = None
     judge: Callable | None = None
     least: float = 0.0
@@ -222,7 +222,7 @@ class Fusion:
 
     def _judged(self, specialist, box, image, out):
         """What the specialist's judge says of a detection: from the picture, and as it is now."""
-        scale = self.reach.scale
+        scale, box = self.reach.scale, box.upright()
         ends = ((box.top, box.height), (box.left, box.width))
         small = [(max(0, int(start // scale)), -(-(start + n) // scale)) for start, n in ends]
         small = [slice(first, int(last)) for first, last in small]

@@ -124,6 +124,13 @@ class TurnedMask:
         return (rise - fall).astype(np.float32)
 
 
+def box_mask(box, height, width, options):
+    """The mask of a box of any direction; args as `Mask`."""
+    if box.angle_deg % 90:
+        return TurnedMask(box, height, width, options)
+    return Mask(box.upright(), height, width, options)
+
+
 def _profile(start, length, size, sigma):
     """One side of a box, 1 inside and 0 outside, convolved with a normalised Gaussian.
 

@@ -156,6 +156,7 @@ def with_boxes(picture, boxes):
     drawn = np.array(picture)
     width = max(2, round(max(drawn.shape) / 256))
     for number, box in enumerate(boxes):
+        box = box.upright()
         top_left = round(box.left), round(box.top)
         corner = round(box.left + box.width) - 1, round(box.top + box.height) - 1
         cv2.rectangle(drawn, top_left, corner, _BOX_COLOUR, width)

@@ -74,6 +74,12 @@ def add_faces(parser):
         "worse (default: 40; text 12)",
     )
     group.add_argument(
+        "--turned",
+        action="store_true",
+        help="look for faces on their side and upside down, too, as is done by itself where none "
+        "is upright; three more searches",
+    )
+    group.add_argument(
         "--match-colour",
         action="store_true",
         help="take the colour there from the general network, where patches would show",
@@ -156,7 +162,7 @@ def maker(options):
     weights = choice.only()[1] if options.model else f"{choice.key()} {_specialists_key(options)}"
     choices = [options.save_mask, options.overlap_px, options.quality, size_of(options)]
     choices += [options.fidelity, options.likeness, options.least_likeness]
-    choices += [options.half, options.full_precision]
+    choices += [options.half, options.full_precision, options.turned]
 
     def make(job, pixels, **where):
         fusion, _ = choice(job, pixels)

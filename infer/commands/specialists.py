@@ -59,8 +59,12 @@ def specialist(options, asked, kind):
         return _text(options, asked)
     name, strength = asked.weights or _bundled(kind), options.fidelity
     networks = _between(name, 1.0 if strength is None else strength, options)
-    least_px = min(mask_options(options).least_px, detect.LEAST_PX)
-    detector = detect.confirmed(detect.Mtcnn(least_px))
+    masks = mask_options(options)
+    detector = detect.turned(
+        detect.confirmed(detect.Mtcnn(min(masks.least_px, detect.LEAST_PX))),
+        always=options.turned,
+        least_confidence=masks.least_confidence,
+    )
     key = f"{fingerprint(networks[0])} {strength}"
     judge = _judge(options)
     upscalers = [Upscaler(network) for network in networks]
