@@ -22,17 +22,11 @@ _SCALE = 4
 _SIGMA = 25  # of the noise, grey levels
 _FILTER_STRENGTH = 0.5  # of the filter, times sigma: of 0.4 to 1 the best on this photograph
 _NOTE = "No network was trained on these photographs. dB: PSNR on RGB of each as a whole."
-_JPEG = {"dpi": 72, "pil_kwargs": {"quality": 85}}
 
 
 @dataclass
 class _Case:
-    """A photograph, damaged and brought back.
-
-    Attributes:
-        pictures: Name → (H, W, 3) uint8; among them "input" and "original".
-        scores: Name → `infer.evaluate.score`, of those of the original's size.
-    """
+    """A photograph, damaged and brought back: pictures and their scores by name."""
 
     pictures: dict
     scores: dict
@@ -119,14 +113,7 @@ def _restoring(place, clean):
 
 
 def _case(place, before, commands, hr):
-    """Write the pictures, run commands on the input, and score what is made.
-
-    Args:
-        place: Path that all names begin with.
-        before: Name → the input, and the result of something classical.
-        commands: Name → module of a command, and words of its command line.
-        hr: The original.
-    """
+    """Write the input and what is classical, run commands on the input, and score all."""
     from data.pictures.read import load_image
     from data.pictures.write import save_image
     from infer.evaluate import score
@@ -172,13 +159,14 @@ def _draw(folder, coffee, cat, collins, hopper):
             62, 168, 108, 108, names=names("bicubic", "faces")
         ),
     }
-    comparison(rows, note=_NOTE).savefig(folder / "demo.jpg", **_JPEG)
-    names = {name: name for name in ("bicubic", "upscale", "faces", "original")}
+    jpeg = {"dpi": 72, "pil_kwargs": {"quality": 85}}
+    comparison(rows, note=_NOTE).savefig(folder / "demo.jpg", **jpeg)
+    titles = {name: name for name in ("bicubic", "upscale", "faces", "original")}
     rows = {
-        ("Eileen Collins", ""): collins.parts(10, 88, 300, 280, names=names),
-        ("Grace Hopper", ""): hopper.parts(14, 134, 340, 280, names=names),
+        ("Eileen Collins", ""): collins.parts(10, 88, 300, 280, names=titles),
+        ("Grace Hopper", ""): hopper.parts(14, 134, 340, 280, names=titles),
     }
-    comparison(rows, width_px=280).savefig(folder / "faces.jpg", **_JPEG)
+    comparison(rows, width_px=280).savefig(folder / "faces.jpg", **jpeg)
 
 
 def _table(cases):

@@ -60,10 +60,9 @@ def specialist(options, asked, kind):
     name, strength = asked.weights or _bundled(kind), options.fidelity
     networks = _between(name, 1.0 if strength is None else strength, options)
     masks = mask_options(options)
+    detector = detect.confirmed(detect.Mtcnn(min(masks.least_px, detect.LEAST_PX)))
     detector = detect.turned(
-        detect.confirmed(detect.Mtcnn(min(masks.least_px, detect.LEAST_PX))),
-        always=options.turned,
-        least_confidence=masks.least_confidence,
+        detector, always=options.turned, least_confidence=masks.least_confidence
     )
     key = f"{fingerprint(networks[0])} {strength}"
     judge = _judge(options)
@@ -121,13 +120,7 @@ def _text(options, asked):
 
 
 def mask_options(options, usual=None):
-    """The `MaskOptions` that the options give.
-
-    Args:
-        options: Of a command with `infer.commands.faces.add_faces`.
-        usual: `MaskOptions` of a specialist with its own; None: those of all others, among which
-            ``--faces`` may choose.
-    """
+    """`MaskOptions` as asked for; `usual` are those of a specialist that has its own."""
     from infer.fusion_masks import MaskOptions
 
     given = {name: getattr(options, name) for name in ("least_confidence", "least_px")}
