@@ -151,11 +151,18 @@ class FoundationTrainer(Trainer):
         super().__init__(model, loss, rate, checkpoint_dir, options=options, report=report)
 
     def losses(self, damaged, clean, valid_mask=None):
-        """L1 loss of pictures in 0..1. Takes pictures in 0..255 and a mask, 1 = a real pixel."""
+        """L1 loss of pictures in 0..1. Takes pictures in 0..255 and a mask, 1 = a real pixel.
+
+        Of pictures with damaged pixels only these count: `restore` keeps the others.
+        """
         if valid_mask is None:
             valid_mask = tf.ones_like(damaged[..., :1])
         inputs = [damaged, valid_mask] if has_mask(self.model) else damaged
-        return (self.loss(clean, self.model(inputs, training=True)) / 255,)
+        result = self.model(inputs, training=True)
+        whole = tf.reduce_all(valid_mask > 0, axis=[1, 2, 3], keepdims=True)
+        counts = whole | (valid_mask == 0)
+        share = tf.reduce_mean(tf.cast(counts, tf.float32))  # never 0
+        return (self.loss(clean, tf.where(counts, result, clean)) / share / 255,)
 
     def evaluate(self, dataset):
         """Mean of each metric over all pictures of one task; see `mean_scores`."""

@@ -68,6 +68,19 @@ def datasets(store, task, train_size, valid_size):
     return training, DamagedPictures(task, store, valid_size, seed=1).whole_pictures()
 
 
+def test_only_damaged_pixels_count_where_there_are_some(tmp_path):
+    """The second picture of two has damage: its real pixels are kept anyway, so they teach nothing."""
+    run = trainer(tmp_path)
+    random = np.random.default_rng(6)
+    damaged, clean = random.uniform(0, 255, (2, 2, 16, 16, 3)).astype(np.float32)
+    valid = np.ones((2, 16, 16, 1), np.float32)
+    valid[1, 4:9, 3:12] = 0
+    off = np.abs(clean - run.model([damaged, valid]).numpy()) / 255
+    expected = np.concatenate([off[0].ravel(), off[1][valid[1, ..., 0] == 0].ravel()]).mean()
+    (loss,) = run.losses(*map(tf.constant, (damaged, clean, valid)))
+    assert float(loss) == pytest.approx(expected, rel=1e-4)
+
+
 @pytest.mark.slow
 def test_resumes_in_the_middle_of_a_turn_bit_for_bit(store, tmp_path):
     start_anew(1)
