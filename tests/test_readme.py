@@ -132,7 +132,7 @@ def test_manifest_and_tables_say_what_the_files_say():
     facts = manifest()
     files = sorted(WEIGHTS_DIR.glob("*.weights.h5"))
     assert DEFAULT in facts and sorted(f["file"] for f in facts.values()) == [f.name for f in files]
-    assert sum(f.stat().st_size for f in files) < 30e6
+    assert sum(f.stat().st_size for f in files) < 40e6
     for name, fact in facts.items():
         file = WEIGHTS_DIR / fact["file"]
         assert hashlib.sha256(file.read_bytes()).hexdigest() == fact["sha256"]

@@ -69,7 +69,7 @@ def datasets(store, task, train_size, valid_size):
 
 
 def test_only_damaged_pixels_count_where_there_are_some(tmp_path):
-    """The second picture of two has damage: its real pixels are kept anyway, so they teach nothing."""
+    """The second picture of two has damage: its real pixels are kept anyway, and teach nothing."""
     run = trainer(tmp_path)
     random = np.random.default_rng(6)
     damaged, clean = random.uniform(0, 255, (2, 2, 16, 16, 3)).astype(np.float32)

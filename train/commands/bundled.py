@@ -1,5 +1,7 @@
 """Recipes of the bundled networks: how each file of ``weights/`` was made."""
 
+import functools
+
 from train.commands.stages import BEFORE, Recipe, bundled, pictures, stage
 
 _BF16 = {"precision": "mixed_bfloat16"}
@@ -84,27 +86,32 @@ def _tuned_to(kinds, steps, fall_steps, start_from=BEFORE, **options):
         kinds: Kind of damage → pictures that it is validated on; 0: none.
         steps: Steps of the stage.
         fall_steps: Those with a falling learning rate.
-        start_from: What it begins with.
-        **options: Other options than the usual ones.
+        start_from: What it begins with; None: nothing.
+        **options: Other options than the usual ones; None: not that option.
     """
-    usual = {"learning_rate": 1e-3, "ema_decay": 0.995, "evaluate_every": 400, "seed": 34}
-    return stage(
-        "foundation",
+    usual = {
         **_RESTORMER,
-        no_masks=True,
-        mix=[f"{kind}=445" for kind in kinds],
-        valid_mix=[f"{kind}={number}" for kind, number in kinds.items() if number],
-        crop_px=96,
-        batch_size=4,
-        steps=steps,
-        schedule="trapezoid",
-        warm_up_steps=50,
-        fall_steps=fall_steps,
+        "no_masks": True,
+        "mix": [f"{kind}=445" for kind in kinds],
+        "valid_mix": [f"{kind}={number}" for kind, number in kinds.items() if number],
+        "crop_px": 96,
+        "batch_size": 4,
+        "steps": steps,
+        "learning_rate": 1e-3,
+        "schedule": "trapezoid",
+        "warm_up_steps": 50,
+        "fall_steps": fall_steps,
+        "ema_decay": 0.995,
+        "evaluate_every": 400,
+        "seed": 34,
         **_BF16,
-        start_from=start_from,
-        **usual | options,
-    )
+        "start_from": start_from,
+    }
+    given = {name: value for name, value in (usual | options).items() if value is not None}
+    return stage("foundation", **given)
 
+
+_at_half_size = functools.partial(_tuned_to, dim=24, unshuffle=2)
 
 _FIRST_TUNING = {
     "start_from": bundled("restormer-small"),
@@ -204,18 +211,18 @@ RECIPES = {
                 **_WDSR,
                 **_PHOTOS,
                 damage="mild",
-                steps=6000,
+                steps=7500,
                 learning_rate=1e-3,
                 warm_up_steps=100,
-                fall_steps=3500,
+                fall_steps=4000,
                 ema_decay=0.999,
                 evaluate_every=1000,
-                seed=5,
+                seed=6,
                 **_BF16,
                 start_from=bundled("wdsr-b-32-x4"),
             ),
         ),
-        f"begun as 9,000 steps and shortened at step 1,423; {_FEW}",
+        f"begun as 14,000 steps and shortened at step 2,003; {_FEW}",
     ),
     "wdsr-b-32-x4-faces": Recipe(
         (
@@ -278,17 +285,31 @@ RECIPES = {
     ),
     "restormer-small-deblur": Recipe(
         (
-            stage(
-                "foundation",
-                **_TUNED,
-                no_masks=True,
-                mix=["motion-blur=445"],
-                valid_mix=["motion-blur=6"],
-                steps=1600,
-                learning_rate=1e-3,
-                evaluate_every=400,
+            _at_half_size(
+                {"gaussian-noise": 12, "motion-blur": 12},
+                4050,
+                None,
+                start_from=None,
+                schedule="cosine",
+                ema_decay=None,
+                rotate_every=5,
+                evaluate_every=1012,
+                seed=1,
+            ),
+            _at_half_size(
+                {"motion-blur": 8, "gaussian-blur": 4},
+                8500,
+                3600,
+                start_from=BEFORE,
+                rotate_every=5,
+                warm_up_steps=100,
+                ema_decay=0.998,
+                evaluate_every=1000,
+                seed=41,
             ),
         ),
+        "the first stage was stopped at step 3,036, and the second begun as 10,000 steps and "
+        f"shortened at step 4,491; {_FEW}",
     ),
     "restormer-small-denoise": Recipe(
         (
