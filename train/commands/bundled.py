@@ -112,6 +112,9 @@ def _tuned_to(kinds, steps, fall_steps, start_from=BEFORE, **options):
 
 
 _at_half_size = functools.partial(_tuned_to, dim=24, unshuffle=2)
+_inpainting = functools.partial(
+    _at_half_size, {"inpainting": 8}, 1600, 900, no_masks=None, mask_embedding=True
+)
 
 _FIRST_TUNING = {
     "start_from": bundled("restormer-small"),
@@ -273,6 +276,27 @@ RECIPES = {
             ),
         ),
     ),
+    "wdsr-b-32-x4-photo-gan": Recipe(
+        (
+            stage(
+                "esrgan",
+                **_PHOTOS,
+                damage="mild",
+                generator=bundled("wdsr-b-32-x4-photo"),
+                hr_crop_px=96,
+                batch_size=8,
+                **_GAN | {"ema_decay": 0.998, "seed": 3},
+                discriminator="unet",
+                adversarial_weight=0.01,
+                alone_steps=200,
+                ramp_steps=1000,
+                steps=3000,
+                fall_steps=1200,
+                evaluate_every=500,
+            ),
+        ),
+        _FEW,
+    ),
     "restormer-small-antialias": Recipe(
         (_tuned_to({"aliasing": 5}, 1200, 700, **_FIRST_TUNING),), _FEW
     ),
@@ -337,16 +361,11 @@ RECIPES = {
     ),
     "restormer-small-inpaint": Recipe(
         (
-            stage(
-                "foundation",
-                **_TUNED,
-                mix=["inpainting=445"],
-                valid_mix=["inpainting=6"],
-                steps=450,
-                learning_rate=5e-4,
-                evaluate_every=225,
-            ),
+            _inpainting(start_from=bundled("restormer-small-deblur"), seed=51),
+            _inpainting(learning_rate=8e-4, seed=53),
         ),
+        "the first stage was stopped at step 1,269; it counted real pixels too (commit f067549), "
+        f"and gave what filling alone gives; {_FEW}",
     ),
     "restormer-small": Recipe(
         (
