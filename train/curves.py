@@ -108,7 +108,9 @@ def _draw_panel(axes, quantity, curves, *, several):
             style["linestyle"] = _STYLES[names.index(name) % len(_STYLES)]
         elif len(names) > 1 and not name:
             style["color"] = "black"
-        axes.plot(*zip(*points, strict=True), label=_label(run, name, names), **style)
+        axes.plot(
+            *zip(*points, strict=True), label=_label(run if several else "", name, names), **style
+        )
     axes.set(xlabel="step", ylabel=LABELS.get(quantity, quantity))
     axes.grid(alpha=0.3)
     if quantity == "loss" and _far_apart(curves.values()):
