@@ -280,6 +280,7 @@ def page(name, folder, stack):
 
     def run(_):
         before = tab.evaluate("timesDone")
+        tab.evaluate("document.getElementById('file').value = ''")  # the same file is a change then
         tab.set_input_files("#file", str(folder / "picture.png"))
         tab.wait_for_function(f"timesDone > {before}", timeout=600_000)
 
