@@ -365,7 +365,7 @@ RECIPES = {
             _inpainting(learning_rate=8e-4, seed=53),
         ),
         "the first stage was stopped at step 1,269; it counted real pixels too (commit f067549), "
-        f"and gave what filling alone gives; {_FEW}",
+        f"and stood still; {_FEW}",
     ),
     "restormer-small": Recipe(
         (
