@@ -8,6 +8,8 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
+from weights import builders
+
 GOLDEN = Path(__file__).parent / "golden"
 SHARED = Path(__file__).parents[2] / "shared"
 RRDB = "rrdbnet-x4-nf16-nb2-gc8"
@@ -21,6 +23,11 @@ tf.config.threading.set_inter_op_parallelism_threads(1)
 @pytest.fixture(autouse=True)
 def _seeded():
     start_anew(7)
+
+
+@pytest.fixture(autouse=True)
+def _registered_for_one_test(monkeypatch):
+    monkeypatch.setattr(builders, "BUILDERS", dict(builders.BUILDERS))
 
 
 def start_anew(seed):

@@ -28,13 +28,7 @@ def mine(scale, num_filters=5, name: str = "mine"):
     return SRModel(pictures, x, name=name)
 
 
-@pytest.fixture
-def unregistered(monkeypatch):
-    monkeypatch.setattr(builders, "BUILDERS", dict(builders.BUILDERS))
-
-
 @pytest.mark.parametrize("ending", [".h5", ".safetensors"])
-@pytest.mark.usefixtures("unregistered")
 def test_a_registered_network_loads_and_runs_in_commands(tmp_path, ending, capfd):
     path = tmp_path / f"a{ending}"
     model = register(mine)(2, num_filters=7)
@@ -49,7 +43,6 @@ def test_a_registered_network_loads_and_runs_in_commands(tmp_path, ending, capfd
         assert image.size == (14, 10)
 
 
-@pytest.mark.usefixtures("unregistered")
 def test_registering(tmp_path):
     decorated = register(builder(mine))
     assert register(decorated) is decorated
@@ -65,7 +58,6 @@ def test_registering(tmp_path):
         register(edsr)
 
 
-@pytest.mark.usefixtures("unregistered")
 def test_a_network_of_an_installed_package(tmp_path, monkeypatch):
     builder(mine)(2).save_weights(tmp_path / "a.h5")
 
