@@ -27,6 +27,7 @@ from train.foundation import (
     mean_scores,
     progressive_stages,
 )
+from train.options import TrainerOptions
 from train.studies.fine_tuning import Study
 
 SMALLEST = {
@@ -184,6 +185,7 @@ def test_study_goes_on_after_an_interruption_and_writes_tables_and_figures(store
         return datasets(store, task, train_size, valid_size)
 
     options = {"sizes": ((1, 1), (2, 1)), "sizes_steps": 2, "steps": (2,), "steps_size": (2, 1)}
+    options |= {"options": TrainerOptions(precision="mixed_bfloat16")}
     sentences = []
     study = Study(
         load_model, once_interrupted, tmp_path, tasks=NAMES[1:], report=sentences.append, **options

@@ -1,6 +1,7 @@
 """The fusion study and the commands of ESRGAN, with the smallest networks."""
 
 import csv
+import dataclasses
 import json
 
 import keras
@@ -19,6 +20,7 @@ from tests.conftest import start_anew
 from train import losses
 from train.__main__ import main
 from train.commands.esrgan import interpolate
+from train.gan import Adversary
 from train.studies.fusion import FACE_LOSS, FUSION, FusionStudy, Recipe, write_table
 from weights.load import load_model
 
@@ -39,6 +41,7 @@ def face_loss(hr, sr):
 
 
 RECIPE = Recipe(new_networks, losses.l2_loss, face_loss, 2, 3, (1e-3, 1e-2))
+UNSTEADY = Adversary(weight=0.02, alone_steps=1, ramp_steps=2)
 
 
 @pytest.fixture
@@ -118,6 +121,19 @@ def test_results_of_another_budget_are_not_taken_for_these(sets, tmp_path):
     (tmp_path / "budget.json").write_text(json.dumps(RECIPE.budget | {"gan_steps": 9}))
     with pytest.raises(ValueError, match="has results with gan_steps 9, not 3: take another fol"):
         study(sets, tmp_path)
+    other = dataclasses.replace(RECIPE, gan_steps=9, adversary=UNSTEADY)
+    with pytest.raises(ValueError, match="has results with adversary .*'weight': 0.005"):
+        study(sets, tmp_path, other)
+
+
+def test_given_rates_fall_to_zero_at_the_end():
+    recipe = Recipe(new_networks, losses.l2_loss, None, 50, 100, (1e-3, 1e-2))
+    for stage, peak, steps in ((0, 1e-3, 50), (1, 1e-2, 100)):
+        rates = [float(recipe.rate(stage)(step)) for step in range(steps + 1)]
+        assert max(rates) == pytest.approx(peak) and rates[-1] == 0
+        assert rates[steps * 3 // 5] == pytest.approx(peak)
+        assert rates[steps * 4 // 5] < 0.5 * peak
+    assert Recipe(new_networks, losses.l2_loss, None, 1, 1).rate(0) is None
 
 
 def test_the_table_marks_the_best(tmp_path):
@@ -216,10 +232,14 @@ def test_command_hands_the_study_its_parts(folder, monkeypatch):
     given += ["--valid-faces", folder / "hr", "--generator", folder / "begin.weights.h5"]
     given += ["--discriminator-filters", 1, "--lpips", folder / "lpips.weights.h5"]
     given += ["--face-features", folder / "face.weights.h5", "--learning-rates", 1e-4, 2e-4]
+    given += ["--pixel-weight", 1, "--adversarial-weight", 0.02, "--alone-steps", 1]
+    given += ["--ramp-steps", 2, "--precision", "mixed_bfloat16"]
     given += ["--psnr-steps", 1, "--gan-steps", 2, "--out", folder / "study"]
     assert run(folder, "fusion-study", *given) == 0
     recipe, train_sets, test_sets, fuse, metrics, directory = Spy.parts
     assert (recipe.psnr_steps, recipe.gan_steps, recipe.learning_rates) == (1, 2, (1e-4, 2e-4))
+    assert recipe.pixel_weight == 1 and recipe.adversary == UNSTEADY
+    assert recipe.options.precision == "mixed_bfloat16"
     generator, discriminator = recipe.new_networks()
     for a, b in zip(generator.get_weights(), begin.get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)

@@ -53,15 +53,7 @@ def add_options(command, name):
             type=share,
             metavar="SHARE",
         )
-        group = command.add_argument_group("losses")
-        add_loss_options(group)
-        add(
-            group,
-            "--pixel-weight",
-            "weight of the L1 loss, beside 1 of the content loss; with --lpips try 1",
-            0.01,
-            type=number,
-        )
+        add_loss_options(command.add_argument_group("losses"))
         add_adversary_options(command.add_argument_group("adversary"))
     else:
         group = command.add_argument_group("network")
@@ -123,6 +115,13 @@ def add_loss_options(group):
         help="network of face features for a loss that asks for the same face (default: no such "
         "loss)",
     )
+    add(
+        group,
+        "--pixel-weight",
+        "weight of the L1 loss, beside 1 of the content loss; with --lpips try 1",
+        0.01,
+        type=number,
+    )
 
 
 def add_adversary_options(group):
@@ -175,6 +174,15 @@ def new_discriminator(options):
     return vgg_discriminator(options.discriminator_filters, None if px % 32 else px)
 
 
+def adversary(options):
+    """The `train.gan.Adversary` that the options describe."""
+    from train.gan import Adversary
+
+    return Adversary(
+        options.adversarial_weight, options.alone_steps, options.ramp_steps, options.augment
+    )
+
+
 def losses(options):
     """Make the content loss, and of a network of face features the face loss, or None."""
     from model.vgg import vgg_54
@@ -201,7 +209,6 @@ def run(options):
 
 
 def _trainer(options, directory, strategy):
-    from train.gan import Adversary
     from train.recipes import EsrganGeneratorTrainer, EsrganTrainer
     from weights.load import load_model
 
@@ -220,9 +227,7 @@ def _trainer(options, directory, strategy):
         directory,
         pixel_weight=options.pixel_weight,
         face_loss=face,
-        adversary=Adversary(
-            options.adversarial_weight, options.alone_steps, options.ramp_steps, options.augment
-        ),
+        adversary=adversary(options),
         options=updates,
     )
 

@@ -155,6 +155,11 @@ def add_run_options(command, **defaults):
     )
 
 
+def add_precision_option(group):
+    """Add the number type of the computation alone."""
+    _add_fields(group, lambda name: name == "precision", {})
+
+
 def _add_fields(group, chosen, defaults):
     """Add the fields of `TrainerOptions` with help of their own as options."""
     for field in dataclasses.fields(TrainerOptions):

@@ -5,9 +5,11 @@ from pathlib import Path
 
 from train.commands import run as runs
 from train.commands.esrgan import (
+    add_adversary_options,
     add_discriminator_options,
     add_loss_options,
     add_rrdb_options,
+    adversary,
     losses,
     new_discriminator,
     new_generator,
@@ -17,6 +19,7 @@ from train.commands.options import (
     add,
     add_caches_options,
     add_hr_options,
+    add_precision_option,
     add_seed_options,
     number,
 )
@@ -69,6 +72,7 @@ def _add_study(command):
         help="pictures with each number of updates (default 40:8)",
     )
     add_lpips_option(group)
+    add_precision_option(group)
     add_seed_options(group)
 
 
@@ -93,6 +97,7 @@ def _add_fusion_study(command):
         help="network that all begin with (default: a new RRDBNet)",
     )
     add_loss_options(command.add_argument_group("losses"))
+    add_adversary_options(command.add_argument_group("adversary"))
     group = command.add_argument_group("study")
     add(group, "--psnr-steps", "updates of the first stage", 10_000, type=ONE_OR_MORE)
     add(group, "--gan-steps", "updates of the second stage", 10_000, type=ONE_OR_MORE)
@@ -101,11 +106,13 @@ def _add_fusion_study(command):
         type=number,
         nargs=2,
         metavar=("FIRST", "SECOND"),
-        help="constant rates of the two stages (default: the paper's schedules)",
+        help="highest rates of the two stages, which fall to zero in the last 40 %% (default: the "
+        "paper's schedules)",
     )
     group.add_argument(
         "--out", required=True, metavar="DIR", help="folder for weights, table and figure"
     )
+    add_precision_option(group)
     add_seed_options(group)
 
 
@@ -117,6 +124,7 @@ def run(options):
 
 def _study(options):
     from data.restoration import RestorationData
+    from train.options import TrainerOptions
     from train.studies import fine_tuning as study
     from weights.load import load_model
 
@@ -133,6 +141,7 @@ def _study(options):
         steps=options.steps or study.STEPS,
         steps_size=_size(options.steps_size) if options.steps_size else study.STEPS_SIZE,
         metrics=runs.metrics(options),
+        options=TrainerOptions(precision=options.precision),
     ).run()
 
 
@@ -148,6 +157,7 @@ def _fusion_study(options):
 
     from infer.faces import fuse
     from model.metrics import face_similarity_of
+    from train.options import TrainerOptions
     from train.studies.fusion import FusionStudy, Recipe
     from weights.load import load_face_features, load_model
 
@@ -162,6 +172,9 @@ def _fusion_study(options):
         options.psnr_steps,
         options.gan_steps,
         tuple(options.learning_rates or (None, None)),
+        options.pixel_weight,
+        adversary(options),
+        TrainerOptions(ema_decay=0.999, precision=options.precision),
     )
     metrics, features = runs.metrics(options), load_face_features(options.face_features)
     if features:

@@ -53,6 +53,7 @@ class Study:
         steps: Updates of the second series, run on `steps_size` pictures.
         steps_size: (train_size, valid_size) of the second series.
         metrics: Name → function (clean, restored) → (B,).
+        options: `TrainerOptions` of each run.
         report: Called with one sentence a cell.
     """
 
@@ -68,11 +69,13 @@ class Study:
         steps=STEPS,
         steps_size=STEPS_SIZE,
         metrics=None,
+        options=None,
         report=print,
     ):
         self._load_model, self._datasets = load_model, datasets
         self.directory, self.tasks = Path(directory), tuple(tasks)
-        self.metrics, self._report = dict(metrics or METRICS), report
+        self.metrics, self._options = dict(metrics or METRICS), options
+        self._report = report
         self._series = {
             "pictures": [(*size, sizes_steps) for size in sizes],
             "steps": [(*steps_size, n) for n in steps],
@@ -116,9 +119,12 @@ class Study:
             checkpoint_dir=run_dir,
             valid_size=cell.valid_size,
             metrics=self.metrics,
+            options=self._options,
             report=self._report,
         )
-        scores["fine-tuned"] = self._scores(model, valid)
+        tuned = self._load_model()  # in float32, whatever it was trained in
+        tuned.set_weights(model.get_weights())
+        scores["fine-tuned"] = self._scores(tuned, valid)
         if cell == self.cells(cell.task, "steps")[-1]:
             model.save_weights(self._weights(cell.task))
         write_text(self._file(cell), json.dumps(asdict(cell) | {"scores": scores}, indent=1))

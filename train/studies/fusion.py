@@ -16,7 +16,10 @@ import numpy as np
 
 from model import resolve
 from train.atomic_write import write_text
+from train.gan import Adversary
+from train.options import TrainerOptions
 from train.recipes import PIXEL_WEIGHT, EsrganGeneratorTrainer, EsrganTrainer
+from train.schedules import Trapezoid
 from train.studies.tables import draw_comparison
 
 FACE_LOSS = "faces, face loss"
@@ -34,6 +37,7 @@ FUSION = "fusion"
 ON_FACES_ONLY = ("face_similarity",)
 """Metrics that say nothing about other pictures."""
 
+_FALL_SHARE = 0.4
 _PICTURE_PX = 160  # largest side of the crops in the figure
 _PICTURES = 2  # of each test set in the figure
 
@@ -48,8 +52,11 @@ class Recipe:
         face_loss: Function ``(hr, sr) → scalar``; None: that variant is left out, and fusion takes
             the plain face network.
         psnr_steps, gan_steps: Updates of the two stages.
-        learning_rates: Of the two stages; None: the paper's.
+        learning_rates: Highest of the two stages, falling to zero in their last 40 %; None: the
+            paper's.
         pixel_weight: Of L1 in the second stage, see `EsrganTrainer`.
+        adversary: As in `EsrganTrainer`.
+        options: Of both trainers.
     """
 
     new_networks: Callable
@@ -59,6 +66,8 @@ class Recipe:
     gan_steps: int
     learning_rates: tuple = (None, None)
     pixel_weight: float = PIXEL_WEIGHT
+    adversary: Adversary = Adversary()
+    options: TrainerOptions = TrainerOptions(ema_decay=0.999)
 
     def __post_init__(self):
         if self.psnr_steps < 1 or self.gan_steps < 1:
@@ -75,7 +84,15 @@ class Recipe:
             "learning_rates": list(self.learning_rates),
             "pixel_weight": self.pixel_weight,
             "face_loss": self.face_loss is not None,
+            "adversary": dataclasses.asdict(self.adversary),
+            **self.options.that_change_results(),
         }
+
+    def rate(self, stage):
+        """The learning rate of stage 0 or 1: a schedule, or None for the paper's."""
+        peak, steps = self.learning_rates[stage], (self.psnr_steps, self.gan_steps)[stage]
+        fall = round(_FALL_SHARE * steps)
+        return peak and Trapezoid(peak, steps, rise_steps=min(50, steps - fall), fall_steps=fall)
 
 
 class FusionStudy:
@@ -131,9 +148,9 @@ class FusionStudy:
             write_text(file, json.dumps(budget, indent=1))
         before = json.loads(file.read_text())
         other = [
-            f"{key} {before[key]}, not {budget[key]}"
+            f"{key} {before.get(key)}, not {budget[key]}"
             for key in budget
-            if before[key] != budget[key]
+            if before.get(key) != budget[key]
         ]
         if other:
             raise ValueError(
@@ -160,7 +177,11 @@ class FusionStudy:
         recipe, runs = self._recipe, self.directory / "runs"
         data, (generator, discriminator) = self._train_sets[train_set], recipe.new_networks()
         first = EsrganGeneratorTrainer(
-            generator, runs / f"{train_set}-psnr", recipe.learning_rates[0], report=self._report
+            generator,
+            runs / f"{train_set}-psnr",
+            recipe.rate(0),
+            options=recipe.options,
+            report=self._report,
         )
         first.train(data, None, recipe.psnr_steps, save_best_only=False)
         first.restore()
@@ -168,10 +189,12 @@ class FusionStudy:
             generator,
             discriminator,
             recipe.content_loss,
-            recipe.learning_rates[1],
+            recipe.rate(1),
             runs / self._file_name(name),
             pixel_weight=recipe.pixel_weight,
             face_loss=recipe.face_loss if with_face_loss else None,
+            adversary=recipe.adversary,
+            options=recipe.options,
             report=self._report,
         )
         second.train(data, None, recipe.gan_steps)
