@@ -14,7 +14,13 @@ from pathlib import Path
 from model.restoration import restored
 from train.atomic_write import write_text
 from train.foundation import METRICS, fine_tune, mean_scores
-from train.studies.tables import draw_comparison, draw_error_maps, draw_series, write_table
+from train.studies.tables import (
+    draw_comparison,
+    draw_error_maps,
+    draw_series,
+    middle,
+    write_table,
+)
 
 TASKS = ("gaussian-noise", "motion-blur", "aliasing", "inpainting")
 SIZES = ((10, 2), (20, 4), (40, 8), (80, 16))
@@ -152,7 +158,7 @@ class Study:
         draw_error_maps(self.directory / "table-7.png", rows)
 
     def _example(self, task):
-        """Input, foundation, fine-tuned and truth of the first validation picture of a task."""
+        """Crops of input, foundation, fine-tuned and truth of a task's first validation picture."""
         cell = self.cells(task, "steps")[-1]
         valid_dataset = self._datasets(task, cell.train_size, cell.valid_size)[1]
         damaged, clean, valid_mask = next(iter(valid_dataset))
@@ -161,4 +167,4 @@ class Study:
         model.load_weights(self._weights(task))
         tuned = restored(model, damaged, valid_mask)
         pictures = {"input": damaged, "foundation": foundation, "fine-tuned": tuned, "truth": clean}
-        return {name: batch[0].numpy() for name, batch in pictures.items()}
+        return {name: middle(batch) for name, batch in pictures.items()}

@@ -20,7 +20,7 @@ from train.gan import Adversary
 from train.options import TrainerOptions
 from train.recipes import PIXEL_WEIGHT, EsrganGeneratorTrainer, EsrganTrainer
 from train.schedules import Trapezoid
-from train.studies.tables import draw_comparison
+from train.studies.tables import draw_comparison, middle
 
 FACE_LOSS = "faces, face loss"
 TRAINED = {
@@ -38,7 +38,6 @@ ON_FACES_ONLY = ("face_similarity",)
 """Metrics that say nothing about other pictures."""
 
 _FALL_SHARE = 0.4
-_PICTURE_PX = 160  # largest side of the crops in the figure
 _PICTURES = 2  # of each test set in the figure
 
 
@@ -238,16 +237,9 @@ class FusionStudy:
         answers = {name: self._answer(name) for name in self.variants}
         for key, pairs in self._test_sets.items():
             for number, (lr, hr) in enumerate(pairs.take(_PICTURES), 1):
-                row = {name: _middle(answer(lr)) for name, answer in answers.items()}
-                rows[f"{key} {number}"] = row | {"truth": _middle(hr)}
+                row = {name: middle(answer(lr)) for name, answer in answers.items()}
+                rows[f"{key} {number}"] = row | {"truth": middle(hr)}
         return rows
-
-
-def _middle(batch):
-    picture = np.asarray(batch)[0]
-    height, width = (min(_PICTURE_PX, n) for n in picture.shape[:2])
-    top, left = (picture.shape[0] - height) // 2, (picture.shape[1] - width) // 2
-    return picture[top : top + height, left : left + width]
 
 
 def write_table(path, scores):

@@ -10,6 +10,7 @@ from train.curves import LABELS
 KINDS = ("input", "foundation", "fine-tuned")
 LARGEST_ERROR = 64
 """Grey levels at which the colours of an error map end; stated beside it."""
+_CROP_PX = 192  # largest side of the crops in figures, which show a pixel on 1.5 or more
 
 
 def write_table(path, results, metrics):
@@ -44,6 +45,14 @@ def _cells(scores, metrics):
         digits = 2 if metric.endswith("db") else 4
         for value in values:
             yield f"**{value:.{digits}f}**" if value == best else f"{value:.{digits}f}"
+
+
+def middle(batch):
+    """Cut the middle out of the first picture of a batch, (B, H, W, C), for a figure."""
+    picture = np.asarray(batch)[0]
+    height, width = (min(_CROP_PX, n) for n in picture.shape[:2])
+    top, left = (picture.shape[0] - height) // 2, (picture.shape[1] - width) // 2
+    return picture[top : top + height, left : left + width]
 
 
 def draw_series(png, task, results, metrics):
