@@ -81,7 +81,7 @@ class Study:
         self._load_model, self._datasets = load_model, datasets
         self.directory, self.tasks = Path(directory), tuple(tasks)
         self.metrics, self._options = dict(metrics or METRICS), options
-        self._report = report
+        self._report, self._untuned = report, {}
         self._series = {
             "pictures": [(*size, sizes_steps) for size in sizes],
             "steps": [(*steps_size, n) for n in steps],
@@ -112,10 +112,13 @@ class Study:
         run_dir = self.directory / "runs" / cell.name
         valid = self._datasets(cell.task, cell.train_size, cell.valid_size)[1]
         model = self._load_model()
-        scores = {
-            "input": mean_scores(lambda damaged, _: damaged, valid, self.metrics),
-            "foundation": self._scores(model, valid),
-        }
+        pictures = cell.task, cell.valid_size
+        if pictures not in self._untuned:
+            self._untuned[pictures] = {
+                "input": mean_scores(lambda damaged, _: damaged, valid, self.metrics),
+                "foundation": self._scores(model, valid),
+            }
+        scores = dict(self._untuned[pictures])
         fine_tune(
             model,
             cell.task,
