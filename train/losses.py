@@ -20,6 +20,8 @@ not, and its features are larger by as much."""
 _LEAST_PROBABILITY = 1e-7  # of a loss's value, as in Keras
 _LEAST_SLOPED = 1e-37  # of its slope: down to logits of -85
 
+_GRID_WINDOW = 12  # blocks
+
 GRID_PX = 8  # of SqueezeNet's and VGG's third stage; a picture for LPIPS loses as much
 
 _FACE_EXPONENT = 6  # by definition of this project, as the two steps before it
@@ -52,6 +54,24 @@ def edge_loss(hr, sr):
     hr, sr = tf.cast(hr, sr.dtype), tf.convert_to_tensor(sr)
     edges = zip(tf.image.image_gradients(hr), tf.image.image_gradients(sr), strict=True)
     return l1_loss(hr, sr) + sum(l1_loss(a, b) for a, b in edges)
+
+
+def grid_loss(hr, sr, period):
+    """Mean squared error that repeats from one block of SR to the next, and so shows as a grid.
+
+    A network that makes its output block by block may err at the same place of each block.
+    Discriminator and features hardly see an error of a grey level; on skin people do. It is found
+    as the mean error of each place of a block, over windows of 12 × 12 blocks, less that of all.
+
+    Args:
+        hr: (B, H, W, C) in 0..255.
+        sr: The same of the network; H and W are multiples of the period.
+        period: Side of a block in px, the network's scale, at least 2.
+    """
+    errors = tf.nn.space_to_depth(tf.cast(sr, tf.float32) - tf.cast(hr, tf.float32), period)
+    means = tf.nn.avg_pool2d(errors, _GRID_WINDOW, _GRID_WINDOW // 2, "SAME")
+    by_place = tf.reshape(means, (-1, period**2, sr.shape[-1]))
+    return tf.reduce_mean(tf.math.reduce_variance(by_place, axis=1))
 
 
 def feature_loss(hr_features, sr_features):

@@ -11,6 +11,7 @@ from train.descriptions import describe_loss
 from train.gan import Adversary, GanTrainer
 from train.losses import (
     feature_l1_loss,
+    grid_loss,
     l1_loss,
     l2_loss,
     relativistic_discriminator_loss,
@@ -222,6 +223,8 @@ class EsrganTrainer(GanTrainer):
         face_loss: Function ``(hr, sr) → scalar`` that is added ten times,
             `train.losses.face_feature_loss`; None: no such loss.
         adversary: `train.gan.Adversary`: weight of the adversarial loss, and how it begins.
+        grid_weight: Of `train.losses.grid_loss` on pictures in 0..1, for example 1000; None: no
+            such loss.
         options: `TrainerOptions`.
         report: Called with one sentence an event.
 
@@ -248,6 +251,7 @@ class EsrganTrainer(GanTrainer):
         pixel_weight=PIXEL_WEIGHT,
         face_loss=None,
         adversary=None,
+        grid_weight=None,
         options=None,
         report=print,
     ):
@@ -259,9 +263,9 @@ class EsrganTrainer(GanTrainer):
             rates = [1e-4 / 2**i for i in range(5)]
             learning_rate = piecewise([50_000, 100_000, 200_000, 300_000], rates)
         self.pixel_weight, self.face_loss = pixel_weight, face_loss
-        self.adversary = adversary or Adversary()
+        self.adversary, self.grid_weight = adversary or Adversary(), grid_weight
         self.loss_names = ("generator_loss", "discriminator_loss", "pixel", "content", "adversary")
-        self.loss_names += ("face",) if face_loss else ()
+        self.loss_names += ("face",) * bool(face_loss) + ("grid",) * bool(grid_weight)
         super().__init__(
             generator,
             discriminator,
@@ -276,6 +280,7 @@ class EsrganTrainer(GanTrainer):
         """What the losses are made of, for ``run.json``."""
         face = self.face_loss and describe_loss(self.face_loss)
         facts = {"pixel_weight": self.pixel_weight, "face_loss": face}
+        facts |= {"grid_weight": self.grid_weight} if self.grid_weight else {}
         return super().loss_facts() | facts | {"adversary": dataclasses.asdict(self.adversary)}
 
     def losses(self, lr, hr):
@@ -286,10 +291,15 @@ class EsrganTrainer(GanTrainer):
         adversary = relativistic_generator_loss(hr_logits, sr_logits)
         against = relativistic_discriminator_loss(hr_logits, sr_logits)
         pixel, content = l1_loss(hr, sr) / 255, self.content_loss(hr, sr)
-        face = self.face_loss(hr, sr) if self.face_loss else 0.0
         step = self.checkpoint.step
-        total = self.pixel_weight * pixel + CONTENT_WEIGHT * content + FACE_WEIGHT * face
+        total = self.pixel_weight * pixel + CONTENT_WEIGHT * content
         total += self.adversary.weight_at(step) * adversary
+        parts = [pixel, content, adversary]
+        if self.face_loss:
+            parts.append(self.face_loss(hr, sr))
+            total += FACE_WEIGHT * parts[-1]
+        if self.grid_weight:
+            parts.append(grid_loss(hr, sr, hr.shape[1] // lr.shape[1]) / 255**2)
+            total += self.grid_weight * parts[-1]
         total *= tf.cast(step >= self.adversary.alone_steps, tf.float32)  # Adam then stands still
-        parts = total, against, pixel, content, adversary
-        return (*parts, face) if self.face_loss else parts
+        return total, against, *parts

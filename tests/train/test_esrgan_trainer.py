@@ -50,6 +50,17 @@ def test_the_losses_are_the_papers(tmp_path):
     assert run.loss_names[5] == "face"
 
 
+def test_a_grid_is_a_loss_of_its_own(tmp_path):
+    run = trainer(tmp_path, grid_weight=1000)
+    lr, hr = (tf.cast(part, tf.float32) for part in next(iter(batches())))
+    total, _, pixel, content, adversary, grid = run.losses(lr, hr)
+    np.testing.assert_allclose(grid, losses.grid_loss(hr, run.generator(lr), 4) / 255**2, rtol=1e-5)
+    np.testing.assert_allclose(
+        total, 0.01 * pixel + content + 0.005 * adversary + 1000 * grid, rtol=1e-6
+    )
+    assert run.loss_names[5] == "grid" and run.loss_facts()["grid_weight"] == 1000
+
+
 @pytest.mark.slow
 def test_both_networks_learn_and_feature_networks_do_not(tmp_path):
     content, face = lpips("squeeze"), dlib_face("conv5")

@@ -209,6 +209,18 @@ def test_vgg_without_network_says_how_to_get_weights(monkeypatch):
         vgg_54()
 
 
+def test_grid_loss_sees_what_repeats_and_nothing_else():
+    rng = np.random.default_rng(3)
+    hr = rng.uniform(0, 255, (2, 96, 96, 3)).astype(np.float32)
+    pattern = rng.normal(0, 1, (4, 4, 3)).astype(np.float32)
+    grid = np.tile(pattern, (24, 24, 1))
+    found = losses.grid_loss(hr, hr + grid + 7, 4)
+    np.testing.assert_allclose(found, pattern.reshape(16, 3).var(axis=0).mean(), rtol=1e-4)
+    assert losses.grid_loss(hr, hr + 7, 4) < 1e-6
+    noise = rng.normal(0, 1, hr.shape).astype(np.float32)
+    assert losses.grid_loss(hr, hr + noise, 4) < 0.05 * found
+
+
 def test_edge_loss_adds_the_differences_between_neighbours():
     hr = np.zeros((1, 5, 7, 3), np.uint8)
     sr = np.zeros((1, 5, 7, 3), np.float32)

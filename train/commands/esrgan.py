@@ -122,6 +122,13 @@ def add_loss_options(group):
         0.01,
         type=number,
     )
+    add(
+        group,
+        "--grid-weight",
+        "weight of a loss on errors that repeat with the network's blocks and show as a grid, for "
+        "example 1000 (default: no such loss)",
+        type=number,
+    )
 
 
 def add_adversary_options(group):
@@ -228,6 +235,7 @@ def _trainer(options, directory, strategy):
         pixel_weight=options.pixel_weight,
         face_loss=face,
         adversary=adversary(options),
+        grid_weight=options.grid_weight,
         options=updates,
     )
 

@@ -174,6 +174,7 @@ def _fusion_study(options):
         tuple(options.learning_rates or (None, None)),
         options.pixel_weight,
         adversary(options),
+        options.grid_weight,
         TrainerOptions(ema_decay=0.999, precision=options.precision),
     )
     metrics, features = runs.metrics(options), load_face_features(options.face_features)

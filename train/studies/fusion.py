@@ -54,7 +54,7 @@ class Recipe:
         learning_rates: Highest of the two stages, falling to zero in their last 40 %; None: the
             paper's.
         pixel_weight: Of L1 in the second stage, see `EsrganTrainer`.
-        adversary: As in `EsrganTrainer`.
+        adversary, grid_weight: As in `EsrganTrainer`.
         options: Of both trainers.
     """
 
@@ -66,6 +66,7 @@ class Recipe:
     learning_rates: tuple = (None, None)
     pixel_weight: float = PIXEL_WEIGHT
     adversary: Adversary = Adversary()
+    grid_weight: float | None = None
     options: TrainerOptions = TrainerOptions(ema_decay=0.999)
 
     def __post_init__(self):
@@ -84,6 +85,7 @@ class Recipe:
             "pixel_weight": self.pixel_weight,
             "face_loss": self.face_loss is not None,
             "adversary": dataclasses.asdict(self.adversary),
+            "grid_weight": self.grid_weight,
             **self.options.that_change_results(),
         }
 
@@ -193,6 +195,7 @@ class FusionStudy:
             pixel_weight=recipe.pixel_weight,
             face_loss=recipe.face_loss if with_face_loss else None,
             adversary=recipe.adversary,
+            grid_weight=recipe.grid_weight,
             options=recipe.options,
             report=self._report,
         )
