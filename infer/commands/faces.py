@@ -14,7 +14,7 @@ from infer.commands.choice import Choice, weights_key
 from infer.commands.pictures import conclude, prepare
 from infer.commands.pictures import run as run_all
 from infer.commands.size import add_size, size_of, sized, tell_runs
-from infer.commands.specialists import Asked, mask_options, networks_of, specialist
+from infer.commands.specialists import Asked, mask_options, network_of, specialist
 
 HELP = "Enlarge pictures with one network, and the faces in them with another."
 EXAMPLE = "faces group.jpg -o big.png --save-mask mask.png"
@@ -175,16 +175,16 @@ def maker(options):
 def _specialists_key(options):
     """What results depend on beside the general network, as `fusion_of` tells it, unloaded."""
     asked = _asked(options)
-    weights = [weights_key(name) for one in asked for name in networks_of(one)]
+    weights = [weights_key(network_of(one)) for one in asked]
     return f"{asked} {weights} {mask_options(options)}"
 
 
-def _ready(options, kind, name):
-    """The fusion for a kind of picture with that general network, and a digest of all weights."""
+def _ready(options, _, name):
+    """The fusion with that general network, and a digest of all weights."""
     from infer.upscaler import Upscaler
 
     general = common.load_precise(name, options)
-    fusion, key = fusion_of(options, general, kind)
+    fusion, key = fusion_of(options, general)
     return sized(fusion, options, again=Upscaler(general)), key
 
 
@@ -226,17 +226,17 @@ def _save_mask(path, fused):
     save_image(path, np.rint(255 * fused.mask).astype(np.uint8))
 
 
-def fusion_of(options, general, kind="clean"):
+def fusion_of(options, general):
     """Make the `Fusion` of a general network and its specialists, and its key for `Settings`.
 
-    Without ``--specialist`` that is the one for faces; networks that are not named are the bundled
-    ones for this kind of picture.
+    Without ``--specialist`` that is the one for faces; a network that is not named is the bundled
+    one.
     """
     from infer.batch import fingerprint
     from infer.fusion import Fusion
     from infer.upscaler import Upscaler
 
-    ready = [specialist(options, one, kind) for one in _asked(options)]
+    ready = [specialist(options, one) for one in _asked(options)]
     masks = mask_options(options)
     fusion = Fusion(Upscaler(general), [specialist for specialist, _ in ready], masks)
     keys = [fingerprint(general), *(key for _, key in ready)]

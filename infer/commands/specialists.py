@@ -10,6 +10,7 @@ from typing import NamedTuple
 from infer.commands import options as common
 
 BUILT_IN = ("faces", "text")
+FACE_NETWORK = "wdsr-b-32-x4-faces-gan"
 _FORM = re.compile(r"([^=,]+)(?:=([^,]+:\w+))?(?:,(.+))?")
 
 
@@ -43,7 +44,7 @@ def asked_for(text):
     return asked
 
 
-def specialist(options, asked, kind):
+def specialist(options, asked):
     """A `Specialist` as asked for, and what its results depend on."""
     from infer import detect
     from infer.batch import fingerprint
@@ -57,7 +58,7 @@ def specialist(options, asked, kind):
         return Specialist(Upscaler(model), detector, asked.name), key
     if asked.name == "text":
         return _text(options, asked)
-    name, strength = asked.weights or _bundled(kind), options.fidelity
+    name, strength = network_of(asked), options.fidelity
     networks = _between(name, 1.0 if strength is None else strength, options)
     masks = mask_options(options)
     detector = detect.confirmed(detect.Mtcnn(min(masks.least_px, detect.LEAST_PX)))
@@ -95,18 +96,27 @@ def _between(name, strength, options):
     if base == name or base not in manifest():
         raise ValueError(
             f"--fidelity and --least-likeness mix a bundled network for faces and the one that it "
-            f"was made of, and {name} has none: --face-model wdsr-b-32-x4-faces-gan has"
+            f"was made of, and {name} has none: --face-model {FACE_NETWORK} has"
         )
     ends = [common.load_enlarging(end) for end in (base, name)]
     steps = (1, 0.75, 0.5, 0.25, 0) if least is not None else (1,)
     return [common.in_precision(blend(*ends, strength * step), options) for step in steps]
 
 
-def networks_of(asked):
-    """Names or files of the networks that a specialist may take."""
-    from infer.first_look import NETWORKS
+def network_of(asked):
+    """Name or file of a specialist's network.
 
-    return [asked.weights] if asked.weights else [_bundled(kind) for kind in NETWORKS["face"]]
+    Raises:
+        FileNotFoundError: None is named, and none is bundled.
+    """
+    from weights.load import manifest
+
+    if not asked.weights and FACE_NETWORK not in manifest():
+        raise FileNotFoundError(
+            "no network for faces is bundled: give --face-model a file that `python -m train "
+            "esrgan --faces` made, or any network of the same scale"
+        )
+    return asked.weights or FACE_NETWORK
 
 
 def _text(options, asked):
@@ -153,17 +163,3 @@ def function_named(text):
     if not callable(function):
         raise ValueError(f"a detector must be a function of a picture, got {text}")
     return function
-
-
-def _bundled(kind):
-    from infer.first_look import NETWORKS
-    from weights.load import manifest
-
-    bundled = manifest()
-    found = next((name for name in NETWORKS["face"][kind] if name in bundled), None)
-    if found is None:
-        raise FileNotFoundError(
-            "no network for faces is bundled: give --face-model a file that `python -m train "
-            "esrgan --faces` made, or any network of the same scale"
-        )
-    return found

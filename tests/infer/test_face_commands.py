@@ -9,7 +9,6 @@ from data.pictures.read import load_image
 from data.pictures.write import save_image
 from infer.__main__ import main
 from infer.detect import Detection
-from infer.first_look import NETWORKS
 from infer.fusion import Fusion, Specialist
 from infer.fusion_masks import MaskOptions
 from infer.upscaler import Upscaler, upscale
@@ -20,7 +19,7 @@ from model.precision import in_half
 from model.wdsr import wdsr_b
 from model.weight_file import write_note
 from tests.infer.test_detect import drawn_girl, smiley
-from weights.load import load_model, manifest
+from weights.load import load_model
 
 GENERAL, FACE = edsr(2, 5, 1), edsr(2, 4, 2)
 FACES = [Detection(50, 40, 20, 30, 0.987), Detection(120, 80, 20.4, 30, 0.95)]
@@ -171,8 +170,7 @@ def test_command_without_a_bundled_face_network_says_what_to_give(
     weights, finds, tmp_path, capsys, monkeypatch
 ):
     assert not finds
-    absent = dict.fromkeys(("clean", "lossy", "noisy"), ("not there",))
-    monkeypatch.setitem(NETWORKS, "face", absent)
+    monkeypatch.setattr("infer.commands.specialists.FACE_NETWORK", "not there")
     save_image(tmp_path / "a.png", picture(3))
     files = [tmp_path / "a.png", "-o", tmp_path / "out.png"]
     arguments = ["faces", *files, "--model", weights / "general.weights.h5"]
@@ -191,15 +189,8 @@ def test_without_names_the_command_takes_two_bundled_sharp_networks(finds, tmp_p
     save_image(tmp_path / "a.png", picture(3))
     files = [str(tmp_path / "a.png"), "-o", str(tmp_path / "out.png")]
     files += ["--overwrite"]
-    photo = "wdsr-b-32-x4-photo"
-    others = {name: facts for name, facts in manifest().items() if photo not in name}
-    with monkeypatch.context() as patch:
-        patch.setattr("weights.load.manifest", lambda: others)
-        assert not finds and main(["faces", *files]) == 0
+    assert not finds and main(["faces", *files]) == 0
     assert named == ["wdsr-b-32-x4-gan", "wdsr-b-32-x4-faces-gan"]
-    assert all(name in manifest() for name in (photo, *named))
-    assert main(["faces", *files]) == 0  # a picture of pure noise: clean networks would draw it
-    assert named[2:] == [f"{photo}-gan", photo]
 
 
 def test_faces_that_are_too_small_are_told_and_left(weights, finds, tmp_path, capsys):

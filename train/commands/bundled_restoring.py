@@ -1,0 +1,198 @@
+"""Recipes of the bundled networks that restore; see `train.commands.bundled`."""
+
+import functools
+
+from train.commands.stages import BEFORE, Recipe, bundled, pictures, stage
+
+_BF16 = {"precision": "mixed_bfloat16"}
+_FEW = "the last stage was validated on 25 pictures of b100"
+_RESTORMER = {
+    "dim": 16,
+    "num_blocks": [2, 2, 2, 2],
+    "num_refinement_blocks": 1,
+    "clean": pictures("photos", "bsds300"),
+    "valid_clean": pictures("b100"),
+}
+_ALL_KINDS = {
+    "mix": ["all=445"],
+    "valid_mix": ["all=3"],
+    "real": ["polyu={pictures}/polyu"],
+    "px_factor": 0.375,
+    "batch_factor": 0.1875,
+}
+_TUNED = {
+    **_RESTORMER,
+    "rotate_every": 5,
+    "px_factor": 0.5,
+    "batch_factor": 0.125,
+    "warm_up_steps": 50,
+    "start_from": BEFORE,
+    "seed": 1,
+}
+
+
+def _tuned_to(kinds, steps, fall_steps, start_from=BEFORE, **options):
+    """Stage that tunes a network without masks to kinds of damage.
+
+    Args:
+        kinds: Kind of damage → pictures that it is validated on; 0: none.
+        steps: Steps of the stage.
+        fall_steps: Those with a falling learning rate.
+        start_from: What it begins with; None: nothing.
+        **options: Other options than the usual ones; None: not that option.
+    """
+    usual = {
+        **_RESTORMER,
+        "no_masks": True,
+        "mix": [f"{kind}=445" for kind in kinds],
+        "valid_mix": [f"{kind}={number}" for kind, number in kinds.items() if number],
+        "crop_px": 96,
+        "batch_size": 4,
+        "steps": steps,
+        "learning_rate": 1e-3,
+        "schedule": "trapezoid",
+        "warm_up_steps": 50,
+        "fall_steps": fall_steps,
+        "ema_decay": 0.995,
+        "evaluate_every": 400,
+        "seed": 34,
+        **_BF16,
+        "start_from": start_from,
+    }
+    given = {name: value for name, value in (usual | options).items() if value is not None}
+    return stage("foundation", **given)
+
+
+_at_half_size = functools.partial(_tuned_to, dim=24, unshuffle=2)
+_inpainting = functools.partial(
+    _at_half_size, {"inpainting": 8}, 1600, 900, no_masks=None, mask_embedding=True
+)
+
+_FORMER_FOUNDATION = (
+    stage(
+        "foundation",
+        **_RESTORMER,
+        **_ALL_KINDS,
+        steps=4000,
+        rotate_every=25,
+        learning_rate=1e-3,
+        seed=1,
+    ),
+    stage(
+        "foundation",
+        **_RESTORMER,
+        **_ALL_KINDS,
+        steps=900,
+        rotate_every=5,
+        learning_rate=3e-4,
+        seed=2,
+        start_from=BEFORE,
+    ),
+)
+_FORMER = (
+    "the first two stages made the former restormer-small (commit b327b1c): the first ended at "
+    f"step 3,320 and saw damaged pixels as 0 (commit d23899c); {_FEW}"
+)
+
+_FIRST_TUNING = {
+    "start_from": BEFORE,
+    "ema_decay": 0.99,
+    "evaluate_every": 300,
+    "seed": 21,
+}
+
+RESTORING = {
+    "restormer-small-antialias": Recipe(
+        (*_FORMER_FOUNDATION, _tuned_to({"aliasing": 5}, 1200, 700, **_FIRST_TUNING)), _FORMER
+    ),
+    "restormer-small-jpeg": Recipe(
+        (
+            *_FORMER_FOUNDATION,
+            _tuned_to({"jpeg": 5}, 800, 340, **_FIRST_TUNING),
+            _tuned_to({"jpeg": 5}, 1400, 800, learning_rate=8e-4, seed=33),
+        ),
+        f"the third stage was begun as 1,200 steps and shortened at step 525; {_FORMER}",
+    ),
+    "restormer-small-deblur": Recipe(
+        (
+            _at_half_size(
+                {"gaussian-noise": 12, "motion-blur": 12},
+                4050,
+                None,
+                start_from=None,
+                schedule="cosine",
+                ema_decay=None,
+                rotate_every=5,
+                evaluate_every=1012,
+                seed=1,
+            ),
+            _at_half_size(
+                {"motion-blur": 8, "gaussian-blur": 4},
+                8500,
+                3600,
+                start_from=BEFORE,
+                rotate_every=5,
+                warm_up_steps=100,
+                ema_decay=0.998,
+                evaluate_every=1000,
+                seed=41,
+            ),
+        ),
+        "the first stage was stopped at step 3,036, and the second begun as 10,000 steps and "
+        f"shortened at step 4,491; {_FEW}",
+    ),
+    "restormer-small-denoise": Recipe(
+        (
+            *_FORMER_FOUNDATION,
+            stage(
+                "foundation",
+                **_TUNED,
+                no_masks=True,
+                mix=["gaussian-noise=445", "poisson-noise=445", "salt-and-pepper=445"],
+                real=["polyu={pictures}/polyu"],
+                valid_mix=["gaussian-noise=4", "salt-and-pepper=4"],
+                steps=400,
+                learning_rate=5e-4,
+                evaluate_every=200,
+            ),
+            _tuned_to(
+                {"gaussian-noise": 3, "poisson-noise": 0, "salt-and-pepper": 2},
+                1300,
+                800,
+                real=["polyu={pictures}/polyu"],
+                rotate_every=5,
+                learning_rate=8e-4,
+            ),
+        ),
+        _FORMER,
+    ),
+    "restormer-small-inpaint": Recipe(
+        (
+            _inpainting(start_from=bundled("restormer-small-deblur"), seed=51),
+            _inpainting(learning_rate=8e-4, seed=53),
+        ),
+        "the first stage was stopped at step 1,269; it counted real pixels too (commit f067549), "
+        f"and stood still; {_FEW}",
+    ),
+    "restormer-small": Recipe(
+        (
+            _at_half_size(
+                {"all": 4},
+                7000,
+                2500,
+                bundled("restormer-small-deblur"),
+                no_masks=None,
+                mask_embedding=True,
+                real=["polyu={pictures}/polyu"],
+                rotate_every=5,
+                learning_rate=8e-4,
+                warm_up_steps=100,
+                ema_decay=0.998,
+                evaluate_every=1000,
+                seed=61,
+            ),
+        ),
+        f"begun as 9,000 steps and shortened at step 3,455; {_FEW}",
+    ),
+}
+"""File name without its ending → recipe."""
