@@ -152,7 +152,9 @@ def test_readme_has_every_network_with_its_score():
     changed = json.loads(re.sub(r"(_db|lpips)\": \d+", r'\1": 7', json.dumps(manifest())))
     before, after = (page.splitlines() for page in (text, refreshed(text, changed)))
     rows = [a for a, b in zip(before, after, strict=True) if a != b]
-    assert {row.split("`")[1] for row in rows} == set(manifest())
+    named = re.findall(r"^\| [^|]+ \| `([\w-]+)` \|", text, re.MULTILINE)
+    assert {row.split("`")[1] for row in rows} == set(named) == set(manifest())
+    assert refreshed(text, {}) == text
 
 
 RESTORING = [name for name, fact in manifest().items() if fact["builder"] == "restormer"]

@@ -128,15 +128,18 @@ def refreshed(page, manifest):
     """Return a page with the scores of `manifest` in its rows on networks.
 
     Such a row has the cells ``| `NAME` | 1.23 dB on DATA_SET |``, with luma's PSNR, or
-    ``1.23 dB on DATA_SET, TASK`` with that of RGB, or ``0.123 LPIPS on DATA_SET``.
+    ``1.23 dB on DATA_SET, TASK`` with that of RGB, or ``0.123 LPIPS on DATA_SET``. A row stays as
+    it is where there is no such score.
     """
 
     def with_score(row):
         start, name, db, unit, end, data_set, task = row.groups()
+        kept = manifest.get(name, {}).get("restoration" if task else "scores", {}).get(data_set, {})
+        scores = kept.get(task[2:], {}).get("network") if task else kept
+        if not scores:
+            return row.group()  # a new network, or an old name: scores are recorded, rows edited
         if task:
-            scores = manifest[name]["restoration"][data_set][task[2:]]["network"]
             return f"{start}{scores['psnr_rgb_db']:.2f}{db}{unit}{end}"
-        scores = manifest[name]["scores"][data_set]
         score = f"{scores['psnr_y_db']:.2f}" if db else f"{scores['lpips']:.3f}"
         return f"{start}{score}{db}{unit}{end}"
 
