@@ -7,6 +7,7 @@ clock and on a busy one vary less.
 """
 
 import argparse
+import inspect
 import os
 import statistics
 import subprocess
@@ -19,6 +20,7 @@ import numpy as np
 
 PRECISIONS = ("float32", "mixed_bfloat16")
 _SMALL = {"dim": 16, "num_blocks": (2, 2, 2, 2), "num_refinement_blocks": 1}
+_HALF = {"dim": 24, "num_blocks": (2, 2, 2, 2), "num_refinement_blocks": 1, "unshuffle": 2}
 _HERE = Path(__file__).resolve().parent.parent
 
 
@@ -48,7 +50,21 @@ def restormer_small_masks():
     return restormer_small(mask_aware=True)
 
 
-NETWORKS = {f.__name__: f for f in (edsr_16, wdsr_32, restormer_small, restormer_small_masks)}
+def restormer_bundled(mask_aware=False):
+    """The bundled one's network: at half size where the revision knows that, else the small one."""
+    from model.restormer import restormer
+
+    size = _HALF if "unshuffle" in inspect.signature(restormer).parameters else _SMALL
+    return restormer(**size, mask_aware=mask_aware), (4, 96, 96)
+
+
+def restormer_bundled_masks():
+    """The same with masks."""
+    return restormer_bundled(mask_aware=True)
+
+
+_ALL = (edsr_16, wdsr_32, restormer_small, restormer_small_masks)
+NETWORKS = {f.__name__: f for f in (*_ALL, restormer_bundled, restormer_bundled_masks)}
 
 
 def compare(revision, names, rounds, steps):
