@@ -1,9 +1,9 @@
-"""Times of one training step, here and in another revision of this repository, in turns.
+"""Times of one training step, here and in another revision or in PyTorch, in turns.
 
-Used by ``python benchmarks/train_step.py --against REV``. Every network of every revision and
-precision is a process of its own, one thread each, which waits until it is its turn to make a few
-steps; so all see the same load. Times are CPU seconds, which on a free machine are those of the
-clock and on a busy one vary less.
+Used by ``python benchmarks/train_step.py --against REV`` and ``--peer torch``. Every network of
+every side and precision is a process of its own, one thread each, which waits until it is its turn
+to make a few steps; so all see the same load. Times are CPU seconds, which on a free machine are
+those of the clock and on a busy one vary less.
 """
 
 import argparse
@@ -19,8 +19,8 @@ from pathlib import Path
 import numpy as np
 
 PRECISIONS = ("float32", "mixed_bfloat16")
-_SMALL = {"dim": 16, "num_blocks": (2, 2, 2, 2), "num_refinement_blocks": 1}
-_HALF = {"dim": 24, "num_blocks": (2, 2, 2, 2), "num_refinement_blocks": 1, "unshuffle": 2}
+SMALL = {"dim": 16, "num_blocks": (2, 2, 2, 2), "num_refinement_blocks": 1}
+HALF = {"dim": 24, "num_blocks": (2, 2, 2, 2), "num_refinement_blocks": 1, "unshuffle": 2}
 _HERE = Path(__file__).resolve().parent.parent
 
 
@@ -42,7 +42,7 @@ def restormer_small(mask_aware=False):
     """The small Restormer on 4 pictures of 96² px."""
     from model.restormer import restormer
 
-    return restormer(**_SMALL, mask_aware=mask_aware), (4, 96, 96)
+    return restormer(**SMALL, mask_aware=mask_aware), (4, 96, 96)
 
 
 def restormer_small_masks():
@@ -54,7 +54,7 @@ def restormer_bundled(mask_aware=False):
     """The bundled one's network: at half size where the revision knows that, else the small one."""
     from model.restormer import restormer
 
-    size = _HALF if "unshuffle" in inspect.signature(restormer).parameters else _SMALL
+    size = HALF if "unshuffle" in inspect.signature(restormer).parameters else SMALL
     return restormer(**size, mask_aware=mask_aware), (4, 96, 96)
 
 
@@ -65,25 +65,38 @@ def restormer_bundled_masks():
 
 _ALL = (edsr_16, wdsr_32, restormer_small, restormer_small_masks)
 NETWORKS = {f.__name__: f for f in (*_ALL, restormer_bundled, restormer_bundled_masks)}
+PEERED = [name for name in NETWORKS if not name.endswith("masks")]  # in torch_networks.py too
 
 
 def compare(revision, names, rounds, steps):
-    """Print one line a network: CPU seconds of a step, best precision of each revision first."""
+    """Print one line a network: CPU seconds of a step, best precision of each revision last."""
     with tempfile.TemporaryDirectory() as folder:
         other = Path(folder, "other")
         git = ["git", "-C", str(_HERE), "worktree"]
         subprocess.run([*git, "add", "-q", "--detach", str(other), revision], check=True)
         try:
-            print(f"{'network':22} {'precision':15} {revision[:9]:>9} {'here':>9} {'ratio':>6}")
-            for name in names:
-                _compare_network(name, {"other": other, "here": _HERE}, rounds, steps)
+            sides = {revision[:9]: (__file__, other), "here": (__file__, _HERE)}
+            _compare(sides, names, rounds, steps)
         finally:
             subprocess.run([*git, "remove", "--force", str(other)], check=True)
 
 
-def _compare_network(name, trees, rounds, steps):
-    cases = [(tree, precision) for precision in PRECISIONS for tree in trees]
-    workers = {case: _start(trees[case[0]], name, case[1]) for case in cases}
+def compare_with_torch(names, rounds, steps):
+    """Print the same beside PyTorch."""
+    torch_file = Path(__file__).with_name("torch_networks.py")
+    _compare({"PyTorch": (torch_file, _HERE), "here": (__file__, _HERE)}, names, rounds, steps)
+
+
+def _compare(sides, names, rounds, steps):
+    """Sides: heading → (file to run, root of the library it imports)."""
+    print(f"{'network':22} {'precision':15} {next(iter(sides)):>9} {'here':>9} {'ratio':>6}")
+    for name in names:
+        _compare_network(name, sides, rounds, steps)
+
+
+def _compare_network(name, sides, rounds, steps):
+    cases = [(side, precision) for precision in PRECISIONS for side in sides]
+    workers = {case: _start(*sides[case[0]], name, case[1]) for case in cases}
     times = {case: [] for case in cases}
     try:
         for worker in workers.values():
@@ -95,10 +108,10 @@ def _compare_network(name, trees, rounds, steps):
         for worker in workers.values():
             worker.communicate()
     medians = {case: statistics.median(seconds) for case, seconds in times.items()}
-    best = {tree: min(medians[tree, precision] for precision in PRECISIONS) for tree in trees}
+    best = {side: min(medians[side, precision] for precision in PRECISIONS) for side in sides}
     for precision in PRECISIONS:
-        _print(name, precision, *(medians[tree, precision] for tree in trees))
-    _print(name, "best", *(best[tree] for tree in trees))
+        _print(name, precision, *(medians[side, precision] for side in sides))
+    _print(name, "best", *(best[side] for side in sides))
 
 
 def _print(name, precision, other_s, here_s):
@@ -107,9 +120,9 @@ def _print(name, precision, other_s, here_s):
     )
 
 
-def _start(tree, name, precision):
+def _start(file, tree, name, precision):
     return subprocess.Popen(
-        [sys.executable, __file__, name, precision],
+        [sys.executable, str(file), name, precision],
         env=os.environ | {"PYTHONPATH": str(tree), "PYTHONDONTWRITEBYTECODE": "1"},
         cwd=tree,
         stdin=subprocess.PIPE,
@@ -128,17 +141,22 @@ def _steps(worker, count):
     return float(answer)
 
 
-def work():
-    """Be one of the processes: for each number read, make that many steps and print their mean."""
+def work(networks, training_step):
+    """Be one of the processes: for each number read, make that many steps and print their mean.
+
+    Args:
+        networks: Names to choose from.
+        training_step: Function (name, precision) → function () that makes one step and waits.
+    """
     parser = argparse.ArgumentParser()
-    parser.add_argument("name", choices=NETWORKS)
+    parser.add_argument("name", choices=networks)
     parser.add_argument("precision", choices=PRECISIONS)
     options = parser.parse_args()
     step = training_step(options.name, options.precision)
     for line in sys.stdin:
         start = time.process_time()
         for _ in range(int(line)):
-            step().numpy()
+            step()
         print((time.process_time() - start) / int(line), flush=True)
 
 
@@ -172,8 +190,8 @@ def training_step(name, precision):
         optimizer.apply(gradients, weights)
         return loss
 
-    return step
+    return lambda: step().numpy()
 
 
 if __name__ == "__main__":
-    work()
+    work(NETWORKS, training_step)

@@ -12,7 +12,8 @@ Random weights, also of VGG.
 
     python benchmarks/train_step.py --against REV [--networks restormer_small …]
 
-compares steps alone, on one thread, with those of another revision of this repository.
+compares steps alone, on one thread, with those of another revision of this repository, and
+`--peer torch` with those of equal networks in PyTorch (torch_networks.py).
 """
 
 import argparse
@@ -51,17 +52,21 @@ def main():
     parser = argparse.ArgumentParser(description="Steps a second with and without the pipeline.")
     parser.add_argument("--networks", nargs="+", help=", ".join(CASES))
     parser.add_argument("--against", metavar="REV", help="a commit: compare one step with its")
+    parser.add_argument("--peer", choices=["torch"], help="compare one step with another library's")
     parser.add_argument("--rounds", type=int, default=5, help="pairs of rounds (default 5)")
     parser.add_argument("--steps", type=int, default=20, help="steps a round (default 20)")
     parser.add_argument("--steps-per-call", type=int, default=1, help="see TrainerOptions")
     parser.add_argument("--batch-size", type=int, help="default 16, of srgan and restormer 4")
     options = parser.parse_args()
-    known = revisions.NETWORKS if options.against else CASES
+    known = revisions.PEERED if options.peer else revisions.NETWORKS if options.against else CASES
     names = options.networks or list(known)
     if set(names) - set(known):
         parser.error(f"--networks must be of {', '.join(known)}, got {' '.join(names)}")
     if options.against:
         revisions.compare(options.against, names, options.rounds, options.steps)
+        return
+    if options.peer:
+        revisions.compare_with_torch(names, options.rounds, options.steps)
         return
     if options.steps % options.steps_per_call:
         parser.error(f"--steps must be a multiple of --steps-per-call, {options.steps_per_call}")

@@ -1,4 +1,4 @@
-"""Parts of Restormer between its convolutions, each computed in one pass over memory in training.
+"""What lies between the convolutions of a network, computed in one pass over memory in training.
 
 Written as single operations, layer normalisation and the gate read and write all features some
 twenty times in a training step, which costs more than the convolutions between them. Here each
@@ -135,6 +135,22 @@ def _bias_free_norm(features, gamma, epsilon):
 @_one_loop
 def _product(features, plane):
     return features * plane
+
+
+@_one_loop
+def _where_above_0(outputs, upstream):
+    return ops.where(outputs > 0, upstream, ops.zeros((), upstream.dtype))
+
+
+@ops.custom_gradient
+def relu(features):
+    """ReLU whose gradient takes two thirds of the time in bfloat16; same numbers."""
+    outputs = ops.relu(features)
+
+    def gradient(*args, upstream=None):
+        return _where_above_0(outputs, args[0] if upstream is None else upstream)
+
+    return outputs, gradient
 
 
 @ops.custom_gradient
