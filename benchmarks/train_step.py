@@ -1,6 +1,6 @@
 """Steps a second of training, with and without its data pipeline.
 
-    python benchmarks/train_step.py [--networks edsr wdsr srgan restormer] [--rounds 5] [--steps 20]
+    python benchmarks/train_step.py [--networks edsr wdsr srgan …] [--rounds 5] [--steps 20]
 
 Each network trains as `python -m train` does it, on the same batch again and again and on batches
 read from a store of generated pictures, in turns, so that both see the same load; the cost of the
@@ -34,13 +34,22 @@ from PIL import Image
 from data import ImageFolder
 from data.tasks import TASKS, DamagedPictures, clean_store, rotation
 from model.edsr import edsr
+from model.esrgan import unet_discriminator
+from model.lpips import lpips
 from model.restormer import restormer_lite
 from model.srgan import discriminator, sr_resnet
 from model.vgg import vgg_54
 from model.wdsr import wdsr_b
-from train import EdsrTrainer, FoundationTrainer, SrganTrainer, TrainerOptions, WdsrTrainer
+from train import (
+    EdsrTrainer,
+    EsrganTrainer,
+    FoundationTrainer,
+    SrganTrainer,
+    TrainerOptions,
+    WdsrTrainer,
+)
 from train.distribute import distributed
-from train.losses import vgg_content_loss
+from train.losses import lpips_content_loss, vgg_content_loss
 
 LR_PX, SCALE, PX = 24, 4, 64
 FORWARD_AND_BACKWARD = 3  # a gradient by inputs and one by weights cost what the forward pass does
@@ -56,7 +65,9 @@ def main():
     parser.add_argument("--rounds", type=int, default=5, help="pairs of rounds (default 5)")
     parser.add_argument("--steps", type=int, default=20, help="steps a round (default 20)")
     parser.add_argument("--steps-per-call", type=int, default=1, help="see TrainerOptions")
-    parser.add_argument("--batch-size", type=int, help="default 16, of srgan and restormer 4")
+    parser.add_argument(
+        "--batch-size", type=int, help="default 16, of esrgan 8, of srgan and restormer 4"
+    )
     options = parser.parse_args()
     known = revisions.PEERED if options.peer else revisions.NETWORKS if options.against else CASES
     names = options.networks or list(known)
@@ -108,7 +119,6 @@ def pixel_case(build, recipe, folder, run, options, batch_size):
 
 def srgan_case(folder, run, options, batch_size):
     """Return the same of SRGAN with VGG's features."""
-    batch_size = batch_size or 4
     features = vgg_54(None)
     trainer = SrganTrainer(
         sr_resnet(),
@@ -118,11 +128,32 @@ def srgan_case(folder, run, options, batch_size):
         options=options,
         report=str,
     )
+    return _gan_case(trainer, (features, 1), folder, batch_size or 4)
+
+
+def esrgan_case(folder, run, options, batch_size):
+    """Return the same of a WDSR trained as the bundled GANs are."""
+    features = lpips("squeeze")
+    trainer = EsrganTrainer(
+        wdsr_b(SCALE, num_res_blocks=32),
+        unet_discriminator(32),
+        lpips_content_loss(features),
+        checkpoint_dir=run,
+        grid_weight=1000,
+        options=options,
+        report=str,
+    )
+    return _gan_case(trainer, (features, 2), folder, batch_size or 8)
+
+
+def _gan_case(trainer, features, folder, batch_size):
+    network, inputs = features
     hr_shape = (batch_size, LR_PX * SCALE, LR_PX * SCALE, 3)
     flops = FORWARD_AND_BACKWARD * forward_flops(trainer.model, _lr_shape(batch_size))
     # both pictures forward, back to the weights for its own loss, back to SR for the generator's
     flops += 7 * forward_flops(trainer.discriminator, hr_shape)
-    flops += 3 * forward_flops(features, hr_shape)  # both forward, back to SR
+    # both forward, back to SR
+    flops += 3 / inputs * forward_flops(network, *[hr_shape] * inputs)
     return trainer, _pairs(folder, batch_size), flops
 
 
@@ -144,6 +175,7 @@ CASES = {
     ),
     "wdsr": functools.partial(pixel_case, lambda: wdsr_b(SCALE, num_res_blocks=32), WdsrTrainer),
     "srgan": srgan_case,
+    "esrgan": esrgan_case,
     "restormer": restormer_case,
 }
 """Name → function (folder, run, options, batch size) → (trainer, batches, operations a step)."""

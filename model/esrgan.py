@@ -16,13 +16,12 @@ from keras.layers import (
     Dense,
     Flatten,
     GlobalAveragePooling2D,
-    LeakyReLU,
     Rescaling,
     UpSampling2D,
 )
 
 from model.common import SRModel, builder
-from model.layers import PixelUnshuffle, ResidualScale, SpectralNormConv2D, Upscale
+from model.layers import LeakyReLU, PixelUnshuffle, ResidualScale, SpectralNormConv2D, Upscale
 
 RESIDUAL_SCALING = 0.2
 """Factor on the residual of each dense block and of each group of three: section 3.1."""

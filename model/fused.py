@@ -138,19 +138,28 @@ def _product(features, plane):
 
 
 @_one_loop
-def _where_above_0(outputs, upstream):
-    return ops.where(outputs > 0, upstream, ops.zeros((), upstream.dtype))
+def _sloped(outputs, upstream, slope):
+    return ops.where(outputs > 0, upstream, upstream * ops.cast(slope, upstream.dtype))
 
 
-@ops.custom_gradient
-def relu(features):
-    """ReLU whose gradient takes two thirds of the time in bfloat16; same numbers."""
-    outputs = ops.relu(features)
+def relu(features, slope=0.0):
+    """ReLU, leaky with a `slope` above 0, whose gradient is one loop: half of the time in bfloat16.
 
-    def gradient(*args, upstream=None):
-        return _where_above_0(outputs, args[0] if upstream is None else upstream)
+    Args:
+        features: Of any shape and type.
+        slope: Factor on what is below 0.
+    """
 
-    return outputs, gradient
+    @ops.custom_gradient
+    def activated(features):
+        outputs = ops.leaky_relu(features, slope) if slope else ops.relu(features)
+
+        def gradient(*args, upstream=None):
+            return _sloped(outputs, args[0] if upstream is None else upstream, slope)
+
+        return outputs, gradient
+
+    return activated(features)
 
 
 @ops.custom_gradient

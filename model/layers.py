@@ -203,6 +203,18 @@ class WeightNormConv2D(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable("sr")
+class LeakyReLU(keras.layers.LeakyReLU):
+    """Keras' layer with a faster gradient in training; see `model.fused.relu`."""
+
+    pointwise = True
+
+    def call(self, features, training=False):
+        if training:
+            return fused.relu(features, self.negative_slope)
+        return super().call(features)
+
+
+@keras.saving.register_keras_serializable("sr")
 class SpectralNormConv2D(keras.layers.Conv2D):
     """Convolution whose kernel, as a matrix k²·C_in × C_out, is divided by its spectral norm.
 

@@ -38,8 +38,8 @@ class FeatureDistance(keras.layers.Layer):
     def call(self, features):
         squares = ops.sum(ops.square(features), axis=-1, keepdims=True)
         unit = features / (ops.sqrt(ops.maximum(squares, 1e-20)) + 1e-10)
-        pairs = ops.shape(features)[0] // 2
-        squared_difference = ops.square(unit[:pairs] - unit[pairs:])
+        first, second = ops.split(unit, 2)  # the gradient of slices pads and adds
+        squared_difference = ops.square(first - second)
         return ops.mean(ops.sum(squared_difference * self.weight, axis=-1), axis=(1, 2))
 
     def compute_output_shape(self, input_shape):

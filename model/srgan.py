@@ -10,13 +10,12 @@ from keras.layers import (
     Conv2D,
     Dense,
     Flatten,
-    LeakyReLU,
     PReLU,
     Rescaling,
 )
 
 from model.common import SRModel, builder
-from model.layers import PixelShuffle
+from model.layers import LeakyReLU, PixelShuffle
 from model.vgg import vgg_22, vgg_54
 
 __all__ = ["discriminator", "generator", "sr_resnet", "vgg_22", "vgg_54"]

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from model import resolve, resolve_single, weight_file
 from model.edsr import edsr
-from model.layers import WeightNormConv2D, fold_weight_norm
+from model.layers import LeakyReLU, WeightNormConv2D, fold_weight_norm
 from model.preupsample import srcnn, vdsr
 from model.srgan import discriminator, sr_resnet
 from model.wdsr import wdsr_a, wdsr_b
@@ -67,17 +67,21 @@ def test_folded_network_is_plain_and_equal(golden, name):
 
 
 @pytest.mark.parametrize("precision", ["float32", "mixed_bfloat16"])
-def test_weight_norm_has_the_gradients_of_plain_operations(precision):
-    layer = WeightNormConv2D(8, 1, activation="relu", dtype=precision)
+@pytest.mark.parametrize(
+    "layer", [lambda **dtype: WeightNormConv2D(8, 1, activation="relu", **dtype), LeakyReLU]
+)
+def test_activations_have_keras_gradients(layer, precision):
+    layer = layer(dtype=precision)
     features = tf.random.stateless_normal((2, 5, 4, 3), (1, 2))
-    layer.build(features.shape)
-    layer.bias.assign(np.linspace(-1, 1, 8))
-    gradients = []
-    for training in (False, True):  # with keras' ReLU, and with ours
+    results = []
+    for training in (False, True):  # with Keras' gradient, and with ours
         with tf.GradientTape() as tape:
-            loss = tf.reduce_sum(tf.cast(layer(features, training=training), tf.float32) ** 2)
-        gradients.append(tape.gradient(loss, layer.trainable_variables))
-    for plain, ours in zip(*gradients, strict=True):
+            tape.watch(features)
+            outputs = layer(features, training=training)
+            loss = tf.reduce_sum(tf.cast(outputs, tf.float32) ** 2)
+        watched = [features, *layer.trainable_variables]
+        results.append([outputs, *tape.gradient(loss, watched)])
+    for plain, ours in zip(*results, strict=True):
         np.testing.assert_array_equal(plain, ours)
 
 
