@@ -54,8 +54,9 @@ def profile(trainer, batches, folder):
     for plane in space.planes:
         names = {key: value.name for key, value in plane.event_metadata.items()}
         for event in (event for line in plane.lines for event in line.events):
-            name, colon, kind = names[event.metadata_id].strip().rpartition(":")
-            if colon and "::" not in name + colon + kind and not kind.startswith("__inference"):
+            name, colon, kind = names[event.metadata_id].rpartition(":")
+            whole = kind.strip().startswith("__inference")  # the step itself, not an operation
+            if colon and not whole and "::" not in name + colon + kind:
                 ms[kind] += event.duration_ps / 1e9 / _STEPS
                 counts[kind] += 1 / _STEPS
     return ms, counts

@@ -134,6 +134,13 @@ def _add_foundation(command):
         action="store_true",
         help="mark damaged pixels by a learned vector",
     )
+    add(
+        group,
+        "--frequency-weight",
+        "weight of a loss on the Fourier transform beside that on pixels, for example 0.1 for blur "
+        "(default: no such loss)",
+        type=number,
+    )
     group.add_argument(
         "--start-from",
         metavar="FILE",
@@ -257,6 +264,7 @@ def _foundation(options, strategy):
             runs.directory_of(options),
             learning_rate(options, _PEAK["foundation"]),
             steps=steps_of(options) or 1,
+            loss=_loss(options),
             metrics=metrics,
             options=trainer_options(options, strategy),
         )
@@ -264,6 +272,14 @@ def _foundation(options, strategy):
         train_ds, valid_ds, steps_of(options), options.evaluate_every, hours=options.hours
     )
     return trainer
+
+
+def _loss(options):
+    from train.losses import frequency_loss, l1_loss
+
+    if not options.frequency_weight:
+        return l1_loss
+    return functools.partial(frequency_loss, weight=options.frequency_weight)
 
 
 def _foundation_data(options):
