@@ -227,3 +227,16 @@ def test_edge_loss_adds_the_differences_between_neighbours():
     assert float(losses.edge_loss(hr, sr + 4)) == 4  # no edge is wrong
     sr[:, :, 3:] = 7  # one column of edges: 5 of 35 places, of 7 grey levels
     assert float(losses.edge_loss(hr, sr)) == pytest.approx(7 * 4 / 7 + 7 * 5 / 35)
+
+
+def test_frequency_loss_is_l1_of_pixels_and_of_numpys_transform():
+    random = np.random.default_rng(0)
+    hr, sr = random.uniform(0, 255, (2, 2, 12, 10, 3)).astype(np.float32)
+    spectrum = np.fft.rfft2(sr - hr, axes=(1, 2))
+    expected = np.mean([np.abs(spectrum.real), np.abs(spectrum.imag)])
+    found = losses.frequency_loss(hr, sr, 0.1)
+    np.testing.assert_allclose(found, losses.l1_loss(hr, sr) + 0.1 * expected, rtol=1e-5)
+    assert (
+        losses.frequency_loss(hr, tf.constant(hr, tf.bfloat16)) > 0
+    )  # a network in half precision
+    assert losses.frequency_loss(hr, hr) == 0

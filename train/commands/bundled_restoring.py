@@ -2,7 +2,7 @@
 
 import functools
 
-from train.commands.stages import BEFORE, Recipe, bundled, pictures, stage
+from train.commands.stages import BEFORE, Recipe, pictures, stage
 
 _BF16 = {"precision": "mixed_bfloat16"}
 _FEW = "the last stage was validated on 25 pictures of b100"
@@ -68,6 +68,32 @@ _inpainting = functools.partial(
     _at_half_size, {"inpainting": 8}, 1600, 900, no_masks=None, mask_embedding=True
 )
 
+_FIRST_AT_HALF_SIZE = _at_half_size(
+    {"gaussian-noise": 12, "motion-blur": 12},
+    4050,
+    None,
+    start_from=None,
+    schedule="cosine",
+    ema_decay=None,
+    rotate_every=5,
+    evaluate_every=1012,
+    seed=1,
+)
+_deblurring = functools.partial(
+    _at_half_size,
+    {"motion-blur": 8, "gaussian-blur": 4},
+    rotate_every=5,
+    warm_up_steps=100,
+    ema_decay=0.998,
+    evaluate_every=1000,
+    seed=41,
+)
+_FORMER_DEBLURRING = (_FIRST_AT_HALF_SIZE, _deblurring(8500, 3600))
+_STOPPED = "the first stage was stopped at step 3,036;"
+_FROM_DEBLURRING = (
+    f"the first two stages made the former restormer-small-deblur (commit 86b059e): {_STOPPED}"
+)
+
 _FORMER_FOUNDATION = (
     stage(
         "foundation",
@@ -115,31 +141,11 @@ RESTORING = {
     ),
     "restormer-small-deblur": Recipe(
         (
-            _at_half_size(
-                {"gaussian-noise": 12, "motion-blur": 12},
-                4050,
-                None,
-                start_from=None,
-                schedule="cosine",
-                ema_decay=None,
-                rotate_every=5,
-                evaluate_every=1012,
-                seed=1,
-            ),
-            _at_half_size(
-                {"motion-blur": 8, "gaussian-blur": 4},
-                8500,
-                3600,
-                start_from=BEFORE,
-                rotate_every=5,
-                warm_up_steps=100,
-                ema_decay=0.998,
-                evaluate_every=1000,
-                seed=41,
-            ),
+            _FIRST_AT_HALF_SIZE,
+            _deblurring(16_000, 4500, frequency_weight=0.1),
         ),
-        "the first stage was stopped at step 3,036, and the second begun as 10,000 steps and "
-        f"shortened at step 4,491; {_FEW}",
+        f"{_STOPPED} the second as 8,500 steps, prolonged, with the loss on frequencies from step "
+        f"10,792 on; {_FEW}",
     ),
     "restormer-small-denoise": Recipe(
         (
@@ -168,19 +174,20 @@ RESTORING = {
     ),
     "restormer-small-inpaint": Recipe(
         (
-            _inpainting(start_from=bundled("restormer-small-deblur"), seed=51),
+            *_FORMER_DEBLURRING,
+            _inpainting(seed=51),
             _inpainting(learning_rate=8e-4, seed=53),
         ),
-        "the first stage was stopped at step 1,269; it counted real pixels too (commit f067549), "
-        f"and stood still; {_FEW}",
+        f"{_FROM_DEBLURRING} the third was stopped at step 1,269; it counted real pixels too "
+        f"(commit f067549), and stood still; {_FEW}",
     ),
     "restormer-small": Recipe(
         (
+            *_FORMER_DEBLURRING,
             _at_half_size(
                 {"all": 4},
                 7000,
                 2500,
-                bundled("restormer-small-deblur"),
                 no_masks=None,
                 mask_embedding=True,
                 real=["polyu={pictures}/polyu"],
@@ -192,7 +199,8 @@ RESTORING = {
                 seed=61,
             ),
         ),
-        f"begun as 9,000 steps and shortened at step 3,455; {_FEW}",
+        f"{_FROM_DEBLURRING} the third was begun as 9,000 steps and shortened at step 3,455; "
+        f"{_FEW}",
     ),
 }
 """File name without its ending → recipe."""
