@@ -2,7 +2,7 @@
 
 import functools
 
-from train.commands.stages import BEFORE, Recipe, pictures, stage
+from train.commands.stages import BEFORE, Recipe, bundled, pictures, stage
 
 _BF16 = {"precision": "mixed_bfloat16"}
 _FEW = "the last stage was validated on 25 pictures of b100"
@@ -120,21 +120,27 @@ _FORMER = (
     f"step 3,320 and saw damaged pixels as 0 (commit d23899c); {_FEW}"
 )
 
-_FIRST_TUNING = {
-    "start_from": BEFORE,
-    "ema_decay": 0.99,
-    "evaluate_every": 300,
-    "seed": 21,
-}
-
 RESTORING = {
     "restormer-small-antialias": Recipe(
-        (*_FORMER_FOUNDATION, _tuned_to({"aliasing": 5}, 1200, 700, **_FIRST_TUNING)), _FORMER
+        (
+            _at_half_size(
+                {"aliasing": 8},
+                4000,
+                1500,
+                bundled("restormer-small"),
+                rotate_every=5,
+                learning_rate=5e-4,
+                warm_up_steps=100,
+                evaluate_every=500,
+                seed=71,
+            ),
+        ),
+        _FEW,
     ),
     "restormer-small-jpeg": Recipe(
         (
             *_FORMER_FOUNDATION,
-            _tuned_to({"jpeg": 5}, 800, 340, **_FIRST_TUNING),
+            _tuned_to({"jpeg": 5}, 800, 340, ema_decay=0.99, evaluate_every=300, seed=21),
             _tuned_to({"jpeg": 5}, 1400, 800, learning_rate=8e-4, seed=33),
         ),
         f"the third stage was begun as 1,200 steps and shortened at step 525; {_FORMER}",
