@@ -10,7 +10,7 @@ _NOT_NEEDED = ("matplotlib.pyplot", "pandas")
 def load_tensorflow():
     """Import TensorFlow without the lines its C++ part writes to stderr while it starts.
 
-    Keras' plots and data adapters import Matplotlib and pandas where these are installed: a fifth
+    Keras' plots and data adapters import Matplotlib and pandas where these are installed: a seventh
     of the time that the import takes.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
