@@ -6,6 +6,7 @@ bfloat16 is PyTorch's autocast.
 """
 
 import contextlib
+import functools
 
 import numpy as np
 import revisions
@@ -198,7 +199,7 @@ def training_step(name, precision):
     inputs = inputs.contiguous(memory_format=torch.channels_last)
     half = contextlib.nullcontext
     if precision == "mixed_bfloat16":
-        half = lambda: torch.autocast("cpu", torch.bfloat16)  # noqa: E731
+        half = functools.partial(torch.autocast, "cpu", torch.bfloat16)
 
     def step():
         optimizer.zero_grad(set_to_none=True)

@@ -143,7 +143,7 @@ def _sloped(outputs, upstream, slope):
 
 
 def relu(features, slope=0.0):
-    """ReLU, leaky with a `slope` above 0, whose gradient is one loop: half of the time in bfloat16.
+    """ReLU, leaky with a `slope` above 0; in bfloat16 its gradient takes two thirds of the time.
 
     Args:
         features: Of any shape and type.
