@@ -31,6 +31,7 @@ _MAX_OBJECTS = 20_000
 _MAX_DEPTH = 32
 _MAX_NAMES_BYTES = 2**22
 _BASE_SECONDS, _BYTES_PER_SECOND = 15, 5e6
+_SPARSE_BYTES = 2**26  # may be packed to nothing, as a network's zeros are
 _BASE_BYTES, _BYTES_PER_BYTE = 2**30, 8
 _OPTIMIZERS = ("optimizer/", "optimizer_weights/")
 
@@ -127,7 +128,7 @@ def _checked_tensors(file, size):
     for name, tensor in tensors.items():
         _check_tensor(name, tensor)
         declared += math.prod(tensor.shape) * tensor.dtype.itemsize
-    if declared > 4 * size + 2**20:
+    if declared > 4 * size + _SPARSE_BYTES:
         raise RefusedError(f"it has {size} bytes and would unpack to {declared}")
     for name, tensor in tensors.items():
         if tensor.size and not tensor.id.get_storage_size():

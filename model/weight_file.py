@@ -20,6 +20,8 @@ from model.weight_contents import read, remember
 
 ENDINGS = (".h5", ".safetensors")
 _LARGEST_HALF = 65504
+_DROPPED_BITS = 3  # of float16's 10 of a fraction; bfloat16, in which networks are run, has 7
+_LEAST_PACKED = 256  # numbers; below that HDF5's tables of chunks outweigh what packing saves
 
 
 def save(model, path, overwrite=True, *, half=False):
@@ -77,16 +79,33 @@ def _halve(path):
     with h5py.File(path, "w", libver=("v110", "v110")) as file:  # a quarter less for names
         for name, of_node in attributes.items():
             if name in tensors:
-                node = file.create_dataset(name, data=tensors[name])
+                node = _write_tensor(file, name, tensors[name])
             else:
                 node = file.require_group(name)
             node.attrs.update(of_node)
 
 
+def _write_tensor(file, name, tensor):
+    """Make a data set; 16-bit numbers are packed."""
+    packed = tensor.dtype == np.float16 and tensor.size >= _LEAST_PACKED
+    options = {"compression": "gzip", "compression_opts": 9, "shuffle": True} if packed else {}
+    return file.create_dataset(name, data=tensor, **options)
+
+
 def _halved(tensors):
     if large := [n for n, tensor in tensors.items() if np.abs(tensor).max() > _LARGEST_HALF]:
         raise ValueError(f"numbers too large for 16 bits ({_LARGEST_HALF}): {_first_ten(large)}")
-    return {name: tensor.astype(np.float16) for name, tensor in tensors.items()}
+    return {name: _rounded(tensor) for name, tensor in tensors.items()}
+
+
+def _rounded(tensor):
+    """As float16; unless it was that before, rounded so that deflate finds zeros in it."""
+    half = tensor.astype(np.float16)
+    if np.array_equal(half, tensor):
+        return half
+    step = np.uint16(1 << _DROPPED_BITS)
+    nearest = ((half.view(np.uint16) + step // 2) // step * step).view(np.float16)
+    return np.where(np.isfinite(nearest), nearest, half)
 
 
 def read_note(path):
@@ -119,7 +138,7 @@ def write_note(path, facts):
             return
         with h5py.File(partial, "w", libver=("v110", "v110")) as file:
             for name, tensor in found.tensors.items():
-                file.create_dataset(name, data=tensor)
+                _write_tensor(file, name, tensor)
             file.attrs[hdf5_file.NOTE] = text
 
     _replace(path, write)

@@ -92,7 +92,7 @@ def test_safetensors_holds_the_same_and_the_note(tmp_path):
     half = tmp_path / "half.safetensors"
     model.save_weights(half, half=True)
     assert half.stat().st_size < 0.7 * path.stat().st_size
-    np.testing.assert_allclose(load_model(half).get_weights()[0], model.get_weights()[0], 1e-3)
+    np.testing.assert_allclose(load_model(half).get_weights()[0], model.get_weights()[0], 0.0045)
 
 
 def test_our_files_are_converted_to_safetensors_and_back(tmp_path, capfd):
