@@ -2,9 +2,10 @@
 
 Text is drawn with fonts, words and photographs of your choice, which no training should have seen,
 made four times smaller and damaged as in training (`data.damage`), and enlarged by each method.
-PP-OCRv4 reads each line at its known place. A column a method; below, PSNR in dB on RGB of the
-lines' rectangles. The excess is the error rate above HR's; the last column is fusion's as a share
-of the general network's.
+PP-OCRv4 reads each line at its known place; with ``--tesseract`` so does Tesseract, with which no
+network was trained (`apt install tesseract-ocr`, `pip install pytesseract`). A column a method;
+below, PSNR in dB on RGB of the lines' rectangles. The excess is the error rate above HR's;
+the last column is fusion's as a share of the general network's.
 
     python benchmarks/text.py --backgrounds KODAK24 --fonts DIR --words FILE \\
         --general wdsr-b-32-x4-photo --text text.weights.h5
@@ -23,12 +24,13 @@ from data.damage import load_damage
 from data.degrade import imresize
 from data.rendered_text import RenderedText
 from infer.fusion import Fusion
-from infer.text import Text, character_error_rate, specialist
+from infer.text import Text, character_error_rate, levelled, specialist
 from infer.upscaler import Upscaler
 from model.layers import fold_weight_norm
 from weights.load import load_model
 
 _SIZES = ((20, 28), (28, 40), (40, 72))  # heights of lines, HR px
+_TESSERACT_PX = 48  # lower lines are enlarged to it
 
 
 def main():
@@ -49,8 +51,10 @@ def main():
     source = RenderedText(
         options.backgrounds, options.fonts, words, seed=options.seed, side_px=384, count=1
     )
-    scores = defaultdict(lambda: defaultdict(list))
-    reader, damage = Text(), load_damage(None if options.damage == "none" else options.damage)
+    reader = Text()
+    readers = {"PP-OCRv4": reader.read} | ({"Tesseract": _tesseract} if options.tesseract else {})
+    scores = {judge: defaultdict(lambda: defaultdict(list)) for judge in readers}
+    damage = load_damage(None if options.damage == "none" else options.damage)
     for number in tqdm(range(options.pictures)):
         hr, lines = source.drawn(number)
         lr = imresize(hr, 1 / 4)
@@ -62,12 +66,20 @@ def main():
         for line in lines:
             height = np.linalg.norm(line.corners[3] - line.corners[0])
             for name, picture in made.items():
-                read = reader.read(picture, line.corners)
-                scores[_size(height)][name].append((line.text, read, _psnr(picture, hr, line)))
+                psnr_db = _psnr(picture, hr, line)
+                for judge, read in readers.items():
+                    entry = line.text, read(picture, line.corners), psnr_db
+                    scores[judge][_size(height)][name].append(entry)
+    for judge, by_size in scores.items():
+        print(judge)
+        _tables(by_size)
+
+
+def _tables(by_size):
     everything = defaultdict(list)
-    for size in sorted(scores):
-        _table(f"{size} px", scores[size])
-        for name, entries in scores[size].items():
+    for size in sorted(by_size):
+        _table(f"{size} px", by_size[size])
+        for name, entries in by_size[size].items():
             everything[name] += entries
     _table("all", everything)
 
@@ -82,8 +94,18 @@ def _options():
     parser.add_argument("--damage", default="mild", help="mild, strong, none or a file")
     parser.add_argument("--pictures", type=int, default=40)
     parser.add_argument("--seed", type=int, default=7)
+    parser.add_argument("--tesseract", action="store_true", help="a second judge")
     parser.add_argument("--out", help="folder for the first pictures")
     return parser.parse_args()
+
+
+def _tesseract(picture, corners):
+    import pytesseract
+
+    line = levelled(picture, corners)
+    factor = max(1, _TESSERACT_PX / line.shape[0])
+    line = cv2.resize(line, None, fx=factor, fy=factor, interpolation=cv2.INTER_CUBIC)
+    return pytesseract.image_to_string(line, config="--psm 7").strip()  # 7: one line
 
 
 def _size(height):

@@ -167,6 +167,9 @@ class CropSampler:
         hr_crop_px: Side of the HR window.
         seed: Key of the random stream, together with the step.
         damage: `data.damage.Damage` of LR, or None.
+
+    Attributes:
+        positions: (N, 2), how many rows and columns a window's corner can be at, of each pair.
     """
 
     def __init__(self, pairs, batch_size, hr_crop_px, seed, damage=None):
@@ -175,8 +178,8 @@ class CropSampler:
             raise ValueError(f"hr_crop_px must be a multiple of {pairs.scale}, got {hr_crop_px}")
         self.pairs, self.batch_size, self.seed, self.damage = pairs, batch_size, seed, damage
         self.lr_px, self.hr_px = hr_crop_px // pairs.scale, hr_crop_px
-        self._positions = pairs.lr_sizes - self.lr_px + 1  # of the window's corner: rows, columns
-        self._usable = np.flatnonzero((self._positions > 0).all(axis=1))
+        self.positions = pairs.lr_sizes - self.lr_px + 1  # of the window's corner: rows, columns
+        self._usable = np.flatnonzero((self.positions > 0).all(axis=1))
         if not len(self._usable):
             raise ValueError(f"every picture is smaller than the crop of {hr_crop_px} px (HR)")
         if len(self._usable) < len(pairs):
@@ -187,10 +190,7 @@ class CropSampler:
 
     def batch(self, step, part=(0, 1)):
         """Return `part` of batch number `step`: (B, h, h, 3) and (B, s·h, s·h, 3) uint8."""
-        random = step_generator(self.seed, step)
-        pictures = self._usable[random.integers(len(self._usable), size=self.batch_size)]
-        corners = random.integers(self._positions[pictures])
-        turns = random.integers(8, size=self.batch_size)
+        pictures, corners, turns = self.places(step_generator(self.seed, step))
         rows = rows_of(part, self.batch_size)
         lr = np.empty((len(rows), self.lr_px, self.lr_px, 3), np.uint8)
         hr = np.empty((len(rows), self.hr_px, self.hr_px, 3), np.uint8)
@@ -203,6 +203,28 @@ class CropSampler:
                 own = step_generator(self.seed, step, i + 1)  # 0 draws the places
                 lr[row], hr[row] = self._damaged(self.damage, window, turns[i], own)
         return lr, hr
+
+    @property
+    def shapes(self):
+        """Shapes of a batch's arrays."""
+        return [(self.batch_size, px, px, 3) for px in (self.lr_px, self.hr_px)]
+
+    @property
+    def facts(self):
+        """What the batches are a function of, as JSON can hold it."""
+        facts = self.pairs.facts | {
+            "random_transform": True,
+            "batch_size": self.batch_size,
+            "hr_crop_px": self.hr_px,
+            "seed": self.seed,
+        }
+        return facts | ({"damage": self.damage.facts} if self.damage else {})
+
+    def places(self, random):
+        """Draw pictures, upper left corners of their windows in LR (row, column), and turns."""
+        pictures = self._usable[random.integers(len(self._usable), size=self.batch_size)]
+        corners = random.integers(self.positions[pictures])
+        return pictures, corners, random.integers(8, size=self.batch_size)
 
     def _damaged(self, damage, window, turn, random):
         """Damage more than the window and cut: blocks and filters reach beyond its border."""
@@ -225,16 +247,10 @@ def dihedral(picture, turn):
 def random_crops(pairs, batch_size, repeat_count, hr_crop_px, seed, damage=None):
     """Batches of random windows as a `SeekableDataset`; see `PairSource.dataset`."""
     sampler = CropSampler(pairs, batch_size, hr_crop_px, seed, damage)
-    shapes = [(batch_size, px, px, 3) for px in (sampler.lr_px, sampler.hr_px)]
     count = None if repeat_count is None else repeat_count * -(-len(pairs) // batch_size)
-    facts = pairs.facts | {
-        "random_transform": True,
-        "batch_size": batch_size,
-        "hr_crop_px": hr_crop_px,
-        "seed": seed,
-    }
-    facts |= {"damage": damage.facts} if damage else {}
-    return numbered_batches(sampler.batch, shapes, batch_size, count=count, facts=facts)
+    return numbered_batches(
+        sampler.batch, sampler.shapes, batch_size, count=count, facts=sampler.facts
+    )
 
 
 def whole_pictures(pairs, batch_size, repeat_count, seed=0, damage=None):

@@ -240,7 +240,7 @@ def _family(file):
         name, style = ImageFont.truetype(file).getname()
     except (OSError, TTLibError):
         return None
-    drawn = re.search("initial|symbol|dingbat", f"{name} {style}", re.IGNORECASE)
+    drawn = re.search("initial|symbol|dingbat|D050000L", f"{name} {style}", re.IGNORECASE)
     return None if drawn or not all(ord(c) in letters for c in LETTERS) else name
 
 

@@ -64,18 +64,27 @@ class Text:
             picture: (H, W, 3) uint8 RGB.
             corners: (4, 2), x and y in px, clockwise from its first letter's upper corner.
         """
-        corners = np.float32(corners)
-        sides = [np.linalg.norm(corners[0] - corners[n]) for n in (1, 3)]
-        width, height = (max(_LEAST_READ_PX, round(float(side))) for side in sides)
-        flat = np.float32([(0, 0), (width, 0), (width, height), (0, height)])
-        matrix = cv2.getPerspectiveTransform(corners, flat)
-        line = cv2.warpPerspective(
-            picture, matrix, (width, height), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
-        )
+        line = levelled(picture, corners)
         read, _ = self._engine(
             np.ascontiguousarray(line[..., ::-1]), use_det=False, use_cls=False, use_rec=True
         )
         return read[0][0] if read else ""
+
+
+def levelled(picture, corners):
+    """Cut a line out, (h, w, 3) uint8, its height and width that of the line.
+
+    Args:
+        picture, corners: As for `Text.read`.
+    """
+    corners = np.float32(corners)
+    sides = [np.linalg.norm(corners[0] - corners[n]) for n in (1, 3)]
+    width, height = (max(_LEAST_READ_PX, round(float(side))) for side in sides)
+    flat = np.float32([(0, 0), (width, 0), (width, height), (0, height)])
+    matrix = cv2.getPerspectiveTransform(corners, flat)
+    return cv2.warpPerspective(
+        picture, matrix, (width, height), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
+    )
 
 
 def _detection(corners, confidence):

@@ -16,7 +16,7 @@ def add_options(parser):
         required=True,
         type=asked_for,
         metavar="NAME[=MODULE:FUNCTION][,WEIGHTS]",
-        help=f"{' or '.join(BUILT_IN)} (text needs the extra of this name, and WEIGHTS); or a name "
+        help=f"{' or '.join(BUILT_IN)} (text needs the extra of this name); or a name "
         "of your own with a detector (a function of a Python module or file.py, from a picture, "
         "height × width × 3 numbers in 0..255, to boxes) and a network of the general one's scale. "
         "Give it several times for several specialists: where two find the same, the later one is "

@@ -11,6 +11,7 @@ from infer.commands import options as common
 
 BUILT_IN = ("faces", "text")
 FACE_NETWORK = "wdsr-b-32-x4-faces-gan"
+TEXT_NETWORK = "wdsr-b-32-x4-text"
 _FORM = re.compile(r"([^=,]+)(?:=([^,]+:\w+))?(?:,(.+))?")
 
 
@@ -35,11 +36,6 @@ def asked_for(text):
     if not asked or not (asked.detector and asked.weights or asked.name in BUILT_IN):
         raise argparse.ArgumentTypeError(
             f"must be {', '.join(BUILT_IN)} or NAME=MODULE:FUNCTION,WEIGHTS, got {text!r}"
-        )
-    if asked.name == "text" and not asked.weights:
-        raise argparse.ArgumentTypeError(
-            "no network for text is bundled: give text,FILE with a file that `python -m train "
-            "text` made, or any network of the same scale"
         )
     return asked
 
@@ -111,12 +107,20 @@ def network_of(asked):
     """
     from weights.load import manifest
 
-    if not asked.weights and FACE_NETWORK not in manifest():
-        raise FileNotFoundError(
-            "no network for faces is bundled: give --face-model a file that `python -m train "
-            "esrgan --faces` made, or any network of the same scale"
+    if asked.weights:
+        return asked.weights
+    bundled = TEXT_NETWORK if asked.name == "text" else FACE_NETWORK
+    if bundled not in manifest():
+        give, made_by = (
+            ("text,FILE", "train text")
+            if asked.name == "text"
+            else ("--face-model", "train esrgan --faces")
         )
-    return asked.weights or FACE_NETWORK
+        raise FileNotFoundError(
+            f"no network for {asked.name} is bundled: give {give} a file that `python -m "
+            f"{made_by}` made, or any network of the same scale"
+        )
+    return bundled
 
 
 def _text(options, asked):
@@ -124,7 +128,7 @@ def _text(options, asked):
     from infer.batch import fingerprint
     from infer.upscaler import Upscaler
 
-    model = common.load_precise(asked.weights, options)
+    model = common.load_precise(network_of(asked), options)
     masks = mask_options(options, text.MASKS)
     return text.specialist(Upscaler(model), masks), f"text {fingerprint(model)} {masks}"
 

@@ -196,6 +196,9 @@ def test_an_unknown_specialist_lists_what_there_is(folder, monkeypatch, capsys, 
         run(folder, monkeypatch, text)
     assert stopped.value.code == 2
     assert "must be faces, text or NAME=MODULE:FUNCTION,WEIGHTS" in capsys.readouterr().err
-    with pytest.raises(SystemExit):
-        run(folder, monkeypatch, "text")
+
+
+def test_text_without_a_bundled_network_says_what_to_give(folder, monkeypatch, capsys):
+    monkeypatch.setattr("infer.commands.specialists.TEXT_NETWORK", "not there")
+    assert run(folder, monkeypatch, "text") == 2
     assert "no network for text is bundled: give text,FILE" in capsys.readouterr().err

@@ -46,6 +46,11 @@ def number(text):
     return value
 
 
+def zero_or_number(text):
+    """Type of an option: a finite number of at least 0."""
+    return 0.0 if text.strip("0.") == "" and "0" in text else number(text)
+
+
 def share(text):
     """Type of an option: a number in 0..1."""
     try:

@@ -1,6 +1,7 @@
 """What every training command does before and after the training itself."""
 
 import errno
+import functools
 import os
 import shutil
 import tempfile
@@ -179,7 +180,12 @@ def pairs(options, hr, lr=None):
 
 def data_sets(options):
     """Training and validation batches of a command for super-resolution."""
-    train_ds = pairs(options, options.hr, getattr(options, "lr", None)).dataset(
+    from data.text_lines import line_windows
+
+    source = pairs(options, options.hr, getattr(options, "lr", None))
+    read = getattr(options, "recogniser_weight", 0)
+    batches = functools.partial(line_windows, source) if read else source.dataset
+    train_ds = batches(
         options.batch_size,
         hr_crop_px=options.hr_crop_px,
         seed=options.seed,

@@ -1,7 +1,5 @@
 """``python -m train edsr|wdsr-a|wdsr-b|text|srgan-generator|srgan``: options, trainers."""
 
-import functools
-
 from train.commands import run as runs
 from train.commands.options import (
     ONE_OR_MORE,
@@ -13,6 +11,7 @@ from train.commands.options import (
     learning_rate,
     number,
     trainer_options,
+    zero_or_number,
 )
 
 _EXAMPLE = "python -m train {} --hr photos --steps 5000 --out {}.weights.h5"
@@ -25,7 +24,7 @@ COMMANDS = {
         "--learning-rate 1e-3 --out wdsr.weights.h5",
     ),
     "text": (
-        "Train WDSR-B on text drawn with fonts, with a loss of pixels and edges.",
+        "Train WDSR-B on text drawn with fonts, with a loss of pixels, edges and what is read.",
         "python -m train text --hr photos --damage mild --num-res-blocks 32 --steps 2500 "
         "--start-from weights/wdsr-b-32-x4-photo.weights.h5 --out text.weights.h5",
     ),
@@ -84,6 +83,15 @@ def _add_text_options(group):
         help="fonts to write with, on the pictures of --hr (default: the system's)",
     )
     add(group, "--texts", "pictures to write", 400, type=ONE_OR_MORE)
+    add(
+        group,
+        "--recogniser-weight",
+        "weight of a loss that has PP-OCRv4's recogniser read SR as it reads HR; needs the extra "
+        "text; 0: pixels and edges alone",
+        0.0,
+        type=zero_or_number,
+        metavar="W",
+    )
 
 
 def _add_network_options(command, name):
@@ -137,8 +145,9 @@ def run(options):
 def _trainer(options, directory, strategy):
     from model.srgan import discriminator
     from train import recipes
-    from train.losses import edge_loss
+    from train.text import TextTrainer
     from weights.load import load_model
+    from weights.onnx_graph import text_recogniser
 
     rate, updates = learning_rate(options), trainer_options(options, strategy)
     if options.network == "srgan":
@@ -152,10 +161,12 @@ def _trainer(options, directory, strategy):
         "edsr": recipes.EdsrTrainer,
         "wdsr-a": recipes.WdsrTrainer,
         "wdsr-b": recipes.WdsrTrainer,
-        "text": functools.partial(recipes.WdsrTrainer, loss=edge_loss),
+        "text": TextTrainer,
         "srgan-generator": recipes.SrganGeneratorTrainer,
     }[options.network]
     paper = {} if rate is None else {"learning_rate": rate}
+    if options.network == "text" and options.recogniser_weight:
+        paper |= {"recogniser": text_recogniser(), "weight": options.recogniser_weight}
     return recipe(model, directory, options=updates, **paper)
 
 
