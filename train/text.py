@@ -7,7 +7,7 @@ it is used to. The network learns to have it read the same in both.
 import tensorflow as tf
 
 from train.descriptions import describe_value
-from train.losses import edge_loss
+from train.losses import edge_loss, grid_loss
 from train.recipes import WdsrTrainer
 
 LINE_PX = (48, 192)
@@ -15,7 +15,9 @@ LINE_PX = (48, 192)
 
 
 class TextTrainer(WdsrTrainer):
-    """`WdsrTrainer` with `edge_loss`, plus a weight times `reading_loss` where lines are given.
+    """`WdsrTrainer` with `edge_loss`; with a recogniser, `reading_loss` and `grid_loss` beside it.
+
+    A recogniser alone lets a network draw stripes that only the recogniser takes for letters.
 
     Args:
         model, checkpoint_dir, learning_rate, options, report: As for `WdsrTrainer`.
@@ -56,7 +58,8 @@ class TextTrainer(WdsrTrainer):
         if lines is None:
             raise ValueError("a reading loss needs batches of (lr, hr, lines), got (lr, hr)")
         read = reading_loss(self._recogniser, hr, tf.cast(sr, tf.float32), lines)
-        return loss + self._weight * read, read
+        grid = grid_loss(hr, sr, hr.shape[1] // lr.shape[1])
+        return loss + self._weight * read + grid, read
 
     def loss_facts(self):
         """See `Trainer.loss_facts`."""

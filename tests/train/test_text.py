@@ -23,7 +23,7 @@ def train_text(folder, out, *more):
     """Run the command on one grey photograph with a tiny network; returns its exit status."""
     (folder / "photos").mkdir(exist_ok=True)
     save_image(folder / "photos" / "a.png", np.full((60, 70, 3), 180, np.uint8))
-    words = ["text", "--hr", folder / "photos", "--fonts", FONT, "--texts", 2]
+    words = ["text", "--hr", folder / "photos", "--fonts", FONT, "--texts", 2, "--font-px", 12, 20]
     words += ["--num-res-blocks", 1, "--num-filters", 4, "--hr-crop-px", 32, "--batch-size", 2]
     words += ["--damage", "mild", "--caches-dir", folder / "c", "--out", out, *more]
     return main([str(word) for word in words])

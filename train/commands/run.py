@@ -161,6 +161,7 @@ def texts(options, folders):
         options.fonts,
         count=max(1, options.texts // 20) if valid else options.texts,
         scale=options.scale,
+        px=tuple(options.font_px),
         seed=int(valid),
         caches_dir=options.caches_dir,
         strict=options.strict,

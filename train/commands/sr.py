@@ -83,6 +83,14 @@ def _add_text_options(group):
         help="fonts to write with, on the pictures of --hr (default: the system's)",
     )
     add(group, "--texts", "pictures to write", 400, type=ONE_OR_MORE)
+    group.add_argument(
+        "--font-px",
+        nargs=2,
+        type=ONE_OR_MORE,
+        default=(20, 72),
+        metavar=("FROM", "TO"),
+        help="size of the fonts in HR pictures (default 20 72)",
+    )
     add(
         group,
         "--recogniser-weight",
