@@ -7,6 +7,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from model.layers import fold_weight_norm
 from model.precision import in_half
 
 _PROBE_PX = 96
@@ -23,7 +24,7 @@ def blend(a, b, share):
     texture against sharpness.
 
     Args:
-        a: Functional network, weight normalisation folded.
+        a: Functional network.
         b: Another, of the same layers and sizes.
         share: 0 gives `a`, 1 gives `b`.
 
@@ -37,6 +38,7 @@ def blend(a, b, share):
     """
     if not 0 <= share <= 1:
         raise ValueError(f"the share of a blend must be in 0..1, got {share}")
+    a, b = (fold_weight_norm(network) for network in (a, b))  # kernels, not norms and directions
     shapes = [[tuple(weight.shape) for weight in network.weights] for network in (a, b)]
     if _kinds(a) != _kinds(b) or shapes[0] != shapes[1]:
         raise ValueError("only networks of the same layers and sizes can be blended")
@@ -61,25 +63,26 @@ def half_type():
     return "bfloat16" if {"avx512_bf16", "amx_bf16"} & set(flags) else None
 
 
-def half_if_safe(model):
-    """Return a network's half-precision copy where that is fast and known to lose nothing seen.
+def half_if_safe(model, *, in_place=False):
+    """Return a network in half precision where that is fast and known to lose nothing seen.
 
     That is: the device has instructions for it, and the network's file says (`half_loss_db`) that
     it costs less than 0.02 dB. Otherwise the network itself.
 
     Args:
-        model: Functional network, weight normalisation folded.
+        model: Functional network.
+        in_place: Change the network itself in place of a copy, which takes time.
     """
     loss_db = getattr(model, "half_loss_db", None)
     dtype = half_type() if loss_db is not None and loss_db < _SAFE_LOSS_DB else None
-    return in_half(model, dtype) if dtype else model
+    return in_half(model, dtype, in_place=in_place) if dtype else model
 
 
 def half_if_faster(model):
     """Time a network and its half-precision copy on this device, and return the faster.
 
     Args:
-        model: Functional network, weight normalisation folded.
+        model: Functional network.
 
     Returns:
         ``(network, sentence)``: the network to use, and what was measured.

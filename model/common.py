@@ -4,15 +4,20 @@ The names `resolve`, `resolve_single` and `evaluate` are those of krasserm/super
 `evaluate` averages over every picture of a batch, not over the first of each.
 """
 
+import contextlib
 import functools
 import inspect
 from dataclasses import dataclass, field
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from model import weight_file
+from model.layers import fixed_kernels
 from model.metrics import finite_psnr
+
+_MOST_CONSTANTS = 8_000_000  # numbers of a network that `SRModel.freeze` makes constants
 
 
 @dataclass(frozen=True)
@@ -82,14 +87,35 @@ class SRModel(keras.Model):
     @functools.cached_property
     def traced(self):
         """This network as one `tf.function` for any batch, height and width."""
+        return self._function(lambda inputs: self(inputs, training=False))
+
+    def freeze(self):
+        """Make the weights that the network has at its next run constants of `traced`.
+
+        TensorFlow folds and prepares constants once, so the first run and small pictures take less
+        time. What changes weights later, `traced` does not see. Very large networks, whose weights
+        would lie in memory several times, are left as they are.
+        """
+        if self.count_params() > _MOST_CONSTANTS:
+            return
+
+        def forward(inputs):
+            with contextlib.ExitStack() as stack:
+                with tf.init_scope():  # arrays, and not tensors of the graph
+                    stack.enter_context(fixed_kernels(self))
+                    kinds = self.trainable_variables, self.non_trainable_variables
+                    values = [[np.asarray(variable) for variable in kind] for kind in kinds]
+                return self.stateless_call(*values, inputs, training=False)[0]
+
+        vars(self)["traced"] = self._function(forward)
+
+    def _function(self, forward):
         signature = [tf.TensorSpec(t.shape, tf.float32) for t in self.inputs]
         return tf.function(  # layers need no rewriting by autograph, which takes time
-            lambda *inputs: self(_one_or_all(inputs), training=False), signature, autograph=False
+            lambda *inputs: forward(inputs[0] if len(inputs) == 1 else list(inputs)),
+            signature,
+            autograph=False,
         )
-
-
-def _one_or_all(inputs):
-    return inputs[0] if len(inputs) == 1 else list(inputs)
 
 
 def builder(function):

@@ -4,7 +4,10 @@ All are registered under the package string ``"sr"``, hold no Python closures an
 only, so a saved network reloads without this library's builders and runs on any Keras backend.
 """
 
+import contextlib
+
 import keras
+import numpy as np
 from keras import ops
 from keras.src import backend
 
@@ -161,6 +164,8 @@ class WeightNormConv2D(keras.layers.Layer):
     Reference: arXiv:1602.07868, equation 2; its use in super-resolution arXiv:1808.08718, 3.4.
     """
 
+    fixed_kernel = None  # an array, within `fixed_kernels`
+
     def __init__(self, filters, kernel_size, activation=None, **kwargs):
         super().__init__(**kwargs)
         self.filters = filters
@@ -169,10 +174,12 @@ class WeightNormConv2D(keras.layers.Layer):
 
     def build(self, input_shape):
         shape = (self.kernel_size, self.kernel_size, input_shape[-1], self.filters)
-        self.magnitude = self.add_weight(shape=(self.filters,), initializer="ones", name="g")
-        self.direction = self.add_weight(shape=shape, initializer="glorot_uniform", name="v")
+        exact = {"autocast": False}  # the norm is a sum of many squares
+        self.magnitude = self.add_weight((self.filters,), "ones", name="g", **exact)
+        self.direction = self.add_weight(shape, "glorot_uniform", name="v", **exact)
         self.bias = self.add_weight(shape=(self.filters,), initializer="zeros", name="bias")
-        self.magnitude.assign(self._direction_norm())
+        if not backend.in_stateless_scope():  # there, values come from elsewhere
+            self.magnitude.assign(self._direction_norm())
 
     def _direction_norm(self):
         return ops.sqrt(ops.maximum(ops.sum(ops.square(self.direction), axis=(0, 1, 2)), 1e-12))
@@ -180,6 +187,8 @@ class WeightNormConv2D(keras.layers.Layer):
     @property
     def kernel(self):
         """The effective kernel, (k, k, C_in, C_out)."""
+        if self.fixed_kernel is not None:
+            return self.fixed_kernel
         return self.direction * (self.magnitude / self._direction_norm())
 
     def call(self, features, training=False):
@@ -200,6 +209,19 @@ class WeightNormConv2D(keras.layers.Layer):
             "kernel_size": self.kernel_size,
             "activation": keras.activations.serialize(self.activation),
         }
+
+
+@contextlib.contextmanager
+def fixed_kernels(model):
+    """Let each `WeightNormConv2D` of a network take the kernel that it has now, as an array."""
+    layers = [layer for layer in model.layers if isinstance(layer, WeightNormConv2D)]
+    for layer in layers:
+        layer.fixed_kernel = np.asarray(ops.cast(layer.kernel, layer.compute_dtype))
+    try:
+        yield
+    finally:
+        for layer in layers:
+            layer.fixed_kernel = None
 
 
 @keras.saving.register_keras_serializable("sr")

@@ -140,6 +140,21 @@ def laid_out(builder, arguments):
         return thread.submit(build).result()
 
 
+def make_variables(model, arrays_of_layers):
+    """Give the variables of a network that is `laid_out` their values, without random ones before.
+
+    Args:
+        model: The network.
+        arrays_of_layers: Dict from each layer with weights to its arrays.
+    """
+    for layer, arrays in arrays_of_layers.items():
+        for variable, array in zip(layer.weights, arrays, strict=True):
+            variable._initialize(keras.ops.convert_to_tensor(array, variable.dtype))
+    for variable in model.variables:  # no weights: seeds
+        if variable._value is None:
+            variable._deferred_initialize()
+
+
 def check_blocks(builder, arguments, tensors, path):
     """Raise `ValueError` if a network of many blocks has far more tensors than its file.
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from model import weight_file
 from model.weight_contents import WeightFile
-from weights.builders import check_arguments, check_blocks, laid_out
+from weights.builders import check_arguments, check_blocks, laid_out, make_variables
 
 _LEAVES = {
     "kernel": "weight",
@@ -78,9 +78,8 @@ def build(recognised, path, arguments=None):
     check_arguments(builder, arguments)
     if file is None or not file.known:
         check_blocks(builder, arguments, len(file.tensors if file else recognised.tensors), path)
-        _matched(laid_out(builder, arguments), recognised, path)
-    model = builder(**arguments)
-    weight_file.fill(_matched(model, recognised, path))
+    model = laid_out(builder, arguments)
+    make_variables(model, _matched(model, recognised, path))
     return model
 
 

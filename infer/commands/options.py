@@ -181,20 +181,24 @@ def keep_networks():
 
 
 def load(name_or_path):
-    """Load a network for inference: None is the default one; weight normalisation is folded."""
+    """Load a network for inference, with its weights as constants: None is the default one."""
     load_tensorflow()
-    from model.layers import fold_weight_norm
     from weights.load import DEFAULT, find, load_model
 
     name = name_or_path or DEFAULT
     if _kept is None:
-        return fold_weight_norm(load_model(name))
+        return _frozen(load_model(name))
     file = find(name).stat()
     key = name, file.st_ino, file.st_mtime_ns, file.st_size
-    _kept[key] = _kept.pop(key, None) or fold_weight_norm(load_model(name))
+    _kept[key] = _kept.pop(key, None) or _frozen(load_model(name))
     while len(_kept) > _MOST_KEPT:
         del _kept[next(iter(_kept))]
     return _kept[key]
+
+
+def _frozen(model):
+    model.freeze()
+    return model
 
 
 def load_enlarging(name_or_path):
@@ -244,8 +248,9 @@ def in_precision(model, options):
     if options.half:
         model, sentence = half_if_faster(model)
         print(sentence, file=sys.stderr)
-        return model
-    return model if options.full_precision else half_if_safe(model)
+    elif not options.full_precision:
+        model = half_if_safe(model, in_place=_kept is None)
+    return _frozen(model)
 
 
 def _number(text, what):

@@ -14,7 +14,6 @@ from infer.fusion_masks import MaskOptions
 from infer.upscaler import Upscaler, upscale
 from model.dlibface import dlib_face
 from model.edsr import edsr
-from model.layers import fold_weight_norm
 from model.precision import in_half
 from model.wdsr import wdsr_b
 from model.weight_file import write_note
@@ -263,8 +262,9 @@ def test_both_networks_compute_in_the_precision_that_upscale_would_take(
         file = tmp_path / f"{name}.weights.h5"
         wdsr_b(2, 8, num_res_blocks=2).save_weights(file)
         write_note(file, {"half_loss_db": 0.001})
-        network = fold_weight_norm(load_model(file))
-        networks.append(network if words else in_half(network, "bfloat16"))
+        network = load_model(file)
+        networks.append(network if words else in_half(network, "bfloat16", in_place=True))
+        network.freeze()
     finds += FACES
     save_image(tmp_path / "a.png", picture(3))
     models = ["--model", tmp_path / "general.weights.h5", "--face-model"]

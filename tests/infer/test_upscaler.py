@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+import skimage.data
 import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -14,7 +15,9 @@ from model.edsr import edsr
 from model.layers import fold_weight_norm
 from model.precision import in_half
 from model.wdsr import wdsr_b
+from weights.load import load_model
 
+SIZES = ((5, 7), (11, 13))
 TOPS = {"uint8": 255, "uint16": 65535, "float32": 255.0, "float64": 255.0}
 
 
@@ -129,6 +132,21 @@ def test_the_answer_goes_to_a_given_array(tmp_path):
         network(lr, out=np.empty((58, 74), np.uint8))
 
 
+@pytest.mark.parametrize(("dtype", "tolerance"), [(None, 0.01), ("bfloat16", 1.0)])
+def test_frozen_networks_give_the_same(dtype, tolerance):
+    for model in (wdsr_b(2, 4, num_res_blocks=2), edsr(2, 4, 1, res_block_scaling=0.1)):
+        model = in_half(model, dtype) if dtype else model
+        expected = [model.traced(picture((1, *size, 3), "float32")) for size in SIZES]
+        model.freeze()
+        for size, output in zip(SIZES, expected, strict=True):
+            frozen = model.traced(picture((1, *size, 3), "float32"))
+            np.testing.assert_allclose(frozen, output, atol=tolerance)
+        model.set_weights([0 * weight for weight in model.get_weights()])
+        np.testing.assert_array_equal(model.traced(picture((1, *size, 3), "float32")), frozen)
+        model.freeze()
+        assert np.ptp(model.traced(picture((1, *size, 3), "float32"))) < 12  # the mean colour
+
+
 def test_one_trace_serves_all_sizes():
     model = edsr(2, 4, 1)
     network = Upscaler(model)
@@ -197,6 +215,26 @@ def test_half_precision_is_near(dtype, largest):
     assert answer.dtype == tf.float32
     difference = np.abs(answer - expected).max()
     assert 0 < difference < largest
+
+
+def test_half_precision_costs_what_no_one_sees():
+    lr = skimage.data.astronaut()[:64, 150:214]
+    network = load_model("wdsr-b-32-x4")
+    expected = upscale(network, lr).astype(int)
+    difference = upscale(in_half(network, "bfloat16", in_place=True), lr) - expected
+    assert np.abs(difference).max() <= 6 and 0 < np.mean(difference**2) < 0.25  # 54 dB
+
+
+@pytest.mark.slow
+def test_small_residuals_are_not_lost_in_half_precision():
+    """As many of them as in ESRGAN, each too small to change a sum of 8 binary digits."""
+    keras.utils.set_random_seed(0)
+    model = edsr(2, 8, num_res_blocks=64, res_block_scaling=0.01)
+    lr = picture((1, 19, 23, 3), "float32")
+    without = edsr(2, 8, num_res_blocks=64, res_block_scaling=1e-9)
+    without.set_weights(model.get_weights())
+    moved = np.abs(model(lr) - without(lr)).mean()
+    assert np.abs(in_half(model, "bfloat16")(lr) - model(lr)).mean() < 0.2 * moved
 
 
 def test_half_is_used_only_where_it_is_faster(monkeypatch):

@@ -173,3 +173,21 @@ def test_keras_loads_its_archives_after_import_model(tmp_path):
         [sys.executable, "-c", KERAS_FILES, *files], capture_output=True, text=True
     )
     assert done.stdout.split() == ["SRModel", "SRModel"], done.stderr
+
+
+def test_networks_that_draw_random_numbers_load(tmp_path, monkeypatch):
+    """A seed is a variable that no file holds."""
+    monkeypatch.setattr(builders, "BUILDERS", dict(builders.BUILDERS))
+
+    @register
+    def dropping(width=3):
+        pictures = keras.Input((None, None, 3))
+        features = keras.layers.Conv2D(width, 3, padding="same")(pictures)
+        return SRModel(pictures, keras.layers.Dropout(0.5)(features))
+
+    model = dropping()
+    model.save_weights(tmp_path / "x.weights.h5")
+    again = load_model(tmp_path / "x.weights.h5")
+    lr = np.ones((1, 5, 7, 3), "float32")
+    np.testing.assert_array_equal(again(lr), model(lr))
+    assert (again(lr, training=True).numpy() == 0).any()
