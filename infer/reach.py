@@ -21,6 +21,7 @@ _POINTWISE = (
 _CONVOLUTIONS = frozenset(["Conv2D", "DepthwiseConv2D", "SeparableConv2D", "WeightNormConv2D"])
 _PADDING = "PadToMultiple"  # a layer that makes any size fit
 _PROBE_PX = 48
+_HALF_BYTES = 2  # of a number in half precision
 _INTERPOLATION_TAPS = {"nearest": 0, "bilinear": 1, "bicubic": 2, "lanczos3": 3, "lanczos5": 5}
 
 
@@ -33,7 +34,7 @@ class Reach:
         radius_px: A pixel of the output depends on no picture pixel further away, in rows or
             columns, than this. None: it may depend on all.
         multiple: Height and width must be multiples of this.
-        bytes_per_px: Most bytes of float32 features alive at once, per picture pixel.
+        bytes_per_px: Most bytes of features alive at once, per picture pixel.
     """
 
     scale: int
@@ -168,11 +169,18 @@ def _peak_bytes(model, fields):
     """Most bytes alive at once per picture pixel: each tensor lives until its last reader ran."""
     operations = _after_input(model)
     last_reader = {id(t): n for n, op in enumerate(operations) for t in _tensors(op.input)}
-    alive, peak = {}, 0
+    alive, number_bytes, peak = {}, {}, 0
     for number, operation in enumerate(operations):
-        for tensor in _tensors(operation.output):
+        width = _HALF_BYTES if "16" in getattr(operation, "compute_dtype", "") else 4
+
+        def size(tensor, width=width):
             channels = tensor.shape[-1] if len(tensor.shape) == 4 else 0
-            alive[id(tensor)] = 4 * channels * float(fields[id(tensor)].factor) ** 2
-        peak = max(peak, sum(alive.values()))
+            return width * channels * float(fields[id(tensor)].factor) ** 2
+
+        read = {id(t): t for t in _tensors(operation.input)}
+        cast = sum(size(t) for key, t in read.items() if number_bytes.get(key, width) != width)
+        for tensor in _tensors(operation.output):
+            alive[id(tensor)], number_bytes[id(tensor)] = size(tensor), width
+        peak = max(peak, sum(alive.values()) + cast)
         alive = {key: v for key, v in alive.items() if last_reader.get(key, -1) > number}
     return math.ceil(peak)

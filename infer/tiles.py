@@ -138,6 +138,11 @@ def work(grid):
     )
 
 
+def count(grid):
+    """Number of runs of a grid."""
+    return len(_edges(grid.height, grid)) * len(_edges(grid.width, grid))
+
+
 def largest_run_px(grid):
     """Pixels that the largest run of a grid reads."""
     return max(_sides(grid.height, grid)) * max(_sides(grid.width, grid))

@@ -7,6 +7,7 @@ that none of them bleeds into an edge.
 """
 
 import functools
+import math
 import warnings
 from dataclasses import replace
 
@@ -129,9 +130,7 @@ class Upscaler:
             out = np.empty(shape, dtype)
         elif out.shape != shape or out.dtype != dtype:
             raise ValueError(f"out must be {shape} {dtype}, got {out.shape} {out.dtype}")
-        if tile == "auto":
-            tile = self.fitting_tile(overlap_px, source.nbytes, source.shape[:2])
-        grid = self._grid(source.shape[:2], tile, overlap_px)
+        grid = self.plan(source.shape[:2], tile, overlap_px, source.nbytes)
         target = out[..., None] if out.ndim == 2 else out
 
         def write(y, x, block):
@@ -151,11 +150,25 @@ class Upscaler:
         shape = (height * self.reach.scale, width * self.reach.scale, *channels)
         return shape, result_dtype(image)
 
+    def plan(self, size, tile="auto", overlap_px=None, picture_bytes=0):
+        """Return how a picture is cut: the `infer.tiles.Grid`.
+
+        Args:
+            size: Height and width of the picture.
+            tile: See `upscale`.
+            overlap_px: See `upscale`.
+            picture_bytes: See `fitting_tile`.
+        """
+        if tile == "auto":
+            tile = self.fitting_tile(overlap_px, picture_bytes, size)
+        return self._grid(size, tile, overlap_px)
+
     def fitting_tile(self, overlap_px=None, picture_bytes=0, size=None):
         """Return the side in px of the largest tile that fits in memory.
 
         Up to 1.5 GB are used for the process, whatever is free, by all but deep networks: there
-        computing a pixel costs so much that tiles may take half of the free memory.
+        computing a pixel costs so much that tiles may take half of the free memory, and three
+        quarters of it where they would be smaller than their margin.
 
         Args:
             overlap_px: See `upscale`.
@@ -171,12 +184,21 @@ class Upscaler:
         side = max(_SMALLEST_AUTO_TILE_PX, side // 8 * 8)
         if size is None or (self.reach.radius_px or 0) <= EXACT_UP_TO_PX:
             return side
-        fitting = self._fitting_px(free)
-        while side < max(size) and tiles.work(self._grid(size, side, overlap_px)) > _MOST_WORK:
-            if tiles.largest_run_px(self._grid(size, side + 8, overlap_px)) > fitting:
+        deep = self._least_work(size, side, overlap_px, free)
+        if deep < min(margin, *size):
+            deep = self._least_work(size, side, overlap_px, free * 3 // 2)
+        return deep
+
+    def _least_work(self, size, smallest, overlap_px, budget):
+        """The smallest tile that takes little work, or the one that takes least in a budget."""
+        fitting, best = self._fitting_px(budget), (math.inf, smallest)
+        for side in range(smallest, max(size) + 8, 8):
+            grid = self._grid(size, side, overlap_px)
+            if tiles.largest_run_px(grid) <= fitting:
+                best = min(best, (tiles.work(grid), side))
+            if best[0] <= _MOST_WORK:
                 break
-            side += 8
-        return side
+        return best[1]
 
     def _fitting_px(self, budget):
         return budget / (_PEAK_OVER_LIVE * self.reach.bytes_per_px)

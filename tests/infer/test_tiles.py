@@ -12,6 +12,7 @@ from infer.upscaler import Upscaler, upscale
 from model.common import resolve_single
 from model.edsr import edsr
 from model.esrgan import rrdb_net
+from model.precision import in_half
 from model.preupsample import srcnn, vdsr
 from model.restormer import restormer
 from model.srgan import discriminator, sr_resnet
@@ -245,13 +246,36 @@ def test_tiles_of_a_deep_network_differ_by_at_most_one_grey_level():
     assert np.abs(rough.astype(int) - whole).max() > 1, "a network that needs no margin"
 
 
-@pytest.mark.parametrize(("free_gb", "most"), [(16, 1.3), (1, 8)])
-def test_a_deep_network_computes_little_more_than_one_run(monkeypatch, free_gb, most):
+RRDB = Reach(scale=4, radius_px=349, multiple=1, bytes_per_px=8192)  # of the paper's network
+AT_MOST = [  # size, free GB, margin in px, work of one run
+    ((768, 1024), 16, 32, 1.3),
+    ((768, 1024), 16, 64, 1.3),
+    ((768, 1024), 16, 128, 1.3),
+    ((768, 1024), 24, 200, 1.0),  # as a whole
+    ((768, 1024), 24, 349, 1.0),
+    ((1080, 1920), 16, 64, 1.3),
+    ((3000, 4000), 64, 96, 1.3),
+    ((768, 1024), 4, 32, 1.32),
+    ((768, 1024), 8, 64, 1.32),
+    ((768, 1024), 2, 96, 4.3),
+    ((72, 72), 4, 349, 1.0),
+]
+
+
+@pytest.mark.parametrize(("size", "free_gb", "margin", "most"), AT_MOST)
+def test_a_deep_network_computes_little_more_than_one_run(monkeypatch, size, free_gb, margin, most):
     network = Upscaler(deep_network(1))
-    network.reach = Reach(scale=4, radius_px=349, multiple=1, bytes_per_px=10_240)
-    monkeypatch.setattr("infer.upscaler.margin_px", lambda *_: 32)
+    network.reach = RRDB
+    monkeypatch.setattr("infer.upscaler.margin_px", lambda *_: margin)
     monkeypatch.setattr("infer.upscaler.free_bytes", lambda: free_gb << 30)
-    tile = network.fitting_tile(size=(768, 1024))
-    assert 32 <= tile < 1024
-    assert tiles.work(network._grid((768, 1024), tile, None)) <= most
-    assert network.fitting_tile(size=(72, 72)) == 72
+    grid = network.plan(size)
+    assert tiles.work(grid) <= most
+    assert grid.tile >= min(margin, *size), "tiles smaller than their margin"
+    largest_bytes = tiles.largest_run_px(grid) * RRDB.bytes_per_px
+    assert largest_bytes < (free_gb << 30) / 2, "more than the features alive leave room for"
+
+
+def test_half_precision_takes_half_the_memory_but_for_the_ends_of_a_network():
+    model = wdsr_b(4, num_res_blocks=2)
+    full, half = (reach(m).bytes_per_px for m in (model, in_half(model, "bfloat16")))
+    assert full / 2 <= half <= 0.6 * full
