@@ -130,8 +130,8 @@ class Checkpoints:
             self._checkpoint.restore(path).assert_consumed()
         except (AssertionError, ValueError) as error:
             raise ValueError(
-                f"{path} was written by a run with another optimiser, other networks or another "
-                "ema_decay; give another checkpoint_dir, or begin anew from its weights"
+                f"{path} was written by a run with another optimiser, other networks or losses, or "
+                "another ema_decay; give another checkpoint_dir, or begin anew from its weights"
             ) from error
 
     def _check_same_networks(self, path):
