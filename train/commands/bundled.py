@@ -6,6 +6,7 @@ from train.commands.stages import BEFORE, Recipe, bundled, pictures, stage
 _BF16 = {"precision": "mixed_bfloat16"}
 _PHOTOS = {"hr": pictures("photos", "bsds300"), "valid_hr": pictures("b100")}
 _FACES = {"hr": pictures("faces_train"), "valid_hr": pictures("faces_valid")}
+_FROM_PHOTO = "the first stage began with the former wdsr-b-32-x4-photo (commit 2e6a66a)"
 _FEW = "the last stage was validated on 25 pictures of b100"
 _WDSR = {"num_res_blocks": 32, "scale": 4}
 _AGAINST_GRID = {
@@ -181,8 +182,24 @@ RECIPES = {
                 **_BF16,
                 start_from=bundled("wdsr-b-32-x4"),
             ),
+            stage(
+                "wdsr-b",
+                **_WDSR,
+                **_PHOTOS,
+                damage="mild",
+                steps=8000,
+                learning_rate=1e-3,
+                warm_up_steps=100,
+                fall_steps=4000,
+                ema_decay=0.999,
+                evaluate_every=1000,
+                seed=16,
+                **_BF16,
+                start_from=BEFORE,
+            ),
         ),
-        f"begun as 14,000 steps and shortened at step 2,003; {_FEW}",
+        "the first stage was begun as 14,000 steps and shortened at step 2,003, the second as "
+        f"12,500, shortened at step 2,742; {_FEW}",
     ),
     "wdsr-b-32-x4-faces": Recipe(
         (
@@ -203,6 +220,7 @@ RECIPES = {
                 start_from=bundled("wdsr-b-32-x4-photo"),
             ),
         ),
+        _FROM_PHOTO,
     ),
     "wdsr-b-32-x4-faces-gan": Recipe(
         (
@@ -215,7 +233,7 @@ RECIPES = {
             _gan(bundled("wdsr-b-32-x4-photo"), **_PHOTOS, seed=3),
             _gan(BEFORE, **_PHOTOS, seed=3, **_AGAINST_GRID),
         ),
-        _FEW,
+        f"{_FROM_PHOTO}; {_FEW}",
     ),
     **RESTORING,
 }

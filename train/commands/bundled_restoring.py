@@ -20,17 +20,6 @@ _ALL_KINDS = {
     "px_factor": 0.375,
     "batch_factor": 0.1875,
 }
-_TUNED = {
-    **_RESTORMER,
-    "rotate_every": 5,
-    "px_factor": 0.5,
-    "batch_factor": 0.125,
-    "warm_up_steps": 50,
-    "start_from": BEFORE,
-    "seed": 1,
-}
-
-
 def _tuned_to(kinds, steps, fall_steps, start_from=BEFORE, **options):
     """Stage that tunes a network without masks to kinds of damage.
 
@@ -66,6 +55,14 @@ def _tuned_to(kinds, steps, fall_steps, start_from=BEFORE, **options):
 _at_half_size = functools.partial(_tuned_to, dim=24, unshuffle=2)
 _inpainting = functools.partial(
     _at_half_size, {"inpainting": 8}, 1600, 900, no_masks=None, mask_embedding=True
+)
+_denoising = functools.partial(
+    _at_half_size,
+    {"gaussian-noise": 5, "poisson-noise": 0, "salt-and-pepper": 4},
+    real=["polyu={pictures}/polyu"],
+    rotate_every=5,
+    learning_rate=8e-4,
+    warm_up_steps=100,
 )
 
 _FIRST_AT_HALF_SIZE = _at_half_size(
@@ -155,28 +152,17 @@ RESTORING = {
     ),
     "restormer-small-denoise": Recipe(
         (
-            *_FORMER_FOUNDATION,
-            stage(
-                "foundation",
-                **_TUNED,
-                no_masks=True,
-                mix=["gaussian-noise=445", "poisson-noise=445", "salt-and-pepper=445"],
-                real=["polyu={pictures}/polyu"],
-                valid_mix=["gaussian-noise=4", "salt-and-pepper=4"],
-                steps=400,
-                learning_rate=5e-4,
-                evaluate_every=200,
-            ),
-            _tuned_to(
-                {"gaussian-noise": 3, "poisson-noise": 0, "salt-and-pepper": 2},
+            _denoising(
+                2400,
                 1300,
-                800,
-                real=["polyu={pictures}/polyu"],
-                rotate_every=5,
-                learning_rate=8e-4,
+                bundled("restormer-small"),
+                ema_decay=0.995,
+                evaluate_every=600,
+                seed=81,
             ),
+            _denoising(10_000, 4000, ema_decay=0.998, evaluate_every=1000, seed=91),
         ),
-        _FORMER,
+        f"the second stage was begun as 16,000 steps and shortened at step 2,292; {_FEW}",
     ),
     "restormer-small-inpaint": Recipe(
         (
