@@ -7,6 +7,7 @@ those of the clock and on a busy one vary less.
 """
 
 import argparse
+import contextlib
 import inspect
 import os
 import statistics
@@ -68,17 +69,24 @@ NETWORKS = {f.__name__: f for f in (*_ALL, restormer_bundled, restormer_bundled_
 PEERED = [name for name in NETWORKS if not name.endswith("masks")]  # in torch_networks.py too
 
 
-def compare(revision, names, rounds, steps):
-    """Print one line a network: CPU seconds of a step, best precision of each revision last."""
+@contextlib.contextmanager
+def checked_out(revision):
+    """Root of a working tree of a revision, removed afterwards."""
     with tempfile.TemporaryDirectory() as folder:
         other = Path(folder, "other")
         git = ["git", "-C", str(_HERE), "worktree"]
         subprocess.run([*git, "add", "-q", "--detach", str(other), revision], check=True)
         try:
-            sides = {revision[:9]: (__file__, other), "here": (__file__, _HERE)}
-            _compare(sides, names, rounds, steps)
+            yield other
         finally:
             subprocess.run([*git, "remove", "--force", str(other)], check=True)
+
+
+def compare(revision, names, rounds, steps):
+    """Print one line a network: CPU seconds of a step, best precision of each revision last."""
+    with checked_out(revision) as other:
+        sides = {revision[:9]: (__file__, other), "here": (__file__, _HERE)}
+        _compare(sides, names, rounds, steps)
 
 
 def compare_with_torch(names, rounds, steps):

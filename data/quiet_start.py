@@ -5,15 +5,15 @@ import gc
 import os
 import sys
 
-_NOT_NEEDED = ("jax", "matplotlib", "matplotlib.pyplot", "pandas")
+_NOT_NEEDED = ("IPython", "jax", "matplotlib", "matplotlib.pyplot", "pandas", "scipy")
 
 
 def load_tensorflow():
     """Import TensorFlow without the lines its C++ part writes to stderr while it starts.
 
-    Keras' plots and data adapters import Matplotlib and pandas where these are installed, and TF
-    Lite imports JAX; the garbage collector looks at a million new objects, all of which stay. That
-    is a fifth of the time that the import takes, and a third where there is JAX.
+    Keras' plots, data adapters and editor import Matplotlib, pandas, SciPy and IPython where these
+    are installed, and TF Lite imports JAX; the garbage collector looks at new objects all the time,
+    although all of them stay. That is a third of the time that the import takes.
     """
     if "tensorflow" in sys.modules:
         return

@@ -95,9 +95,12 @@ class SRModel(keras.Model):
         TensorFlow folds and prepares constants once, so the first run and small pictures take less
         time. What changes weights later, `traced` does not see. Very large networks, whose weights
         would lie in memory several times, are left as they are.
+
+        Returns:
+            This network.
         """
         if self.count_params() > _MOST_CONSTANTS:
-            return
+            return self
 
         def forward(inputs):
             with contextlib.ExitStack() as stack:
@@ -108,6 +111,7 @@ class SRModel(keras.Model):
                 return self.stateless_call(*values, inputs, training=False)[0]
 
         vars(self)["traced"] = self._function(forward)
+        return self
 
     def _function(self, forward):
         signature = [tf.TensorSpec(t.shape, tf.float32) for t in self.inputs]

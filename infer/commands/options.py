@@ -183,22 +183,19 @@ def keep_networks():
 def load(name_or_path):
     """Load a network for inference, with its weights as constants: None is the default one."""
     load_tensorflow()
+    from infer.device import let_idle_threads_sleep
     from weights.load import DEFAULT, find, load_model
 
+    let_idle_threads_sleep()
     name = name_or_path or DEFAULT
     if _kept is None:
-        return _frozen(load_model(name))
+        return load_model(name).freeze()
     file = find(name).stat()
     key = name, file.st_ino, file.st_mtime_ns, file.st_size
-    _kept[key] = _kept.pop(key, None) or _frozen(load_model(name))
+    _kept[key] = _kept.pop(key, None) or load_model(name).freeze()
     while len(_kept) > _MOST_KEPT:
         del _kept[next(iter(_kept))]
     return _kept[key]
-
-
-def _frozen(model):
-    model.freeze()
-    return model
 
 
 def load_enlarging(name_or_path):
@@ -250,7 +247,7 @@ def in_precision(model, options):
         print(sentence, file=sys.stderr)
     elif not options.full_precision:
         model = half_if_safe(model, in_place=_kept is None)
-    return _frozen(model)
+    return model.freeze()
 
 
 def _number(text, what):

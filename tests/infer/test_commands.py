@@ -17,7 +17,6 @@ from data.pictures.write import save_image, write_picture
 from infer.__main__ import main
 from infer.upscaler import upscale
 from model.edsr import edsr
-from model.layers import fold_weight_norm
 from model.wdsr import wdsr_b
 from model.weight_file import write_note
 from weights.load import load_model
@@ -52,7 +51,7 @@ def test_one_file(folder, weights, tmp_path):
     model = weights / "wdsr.weights.h5"
     assert run(folder / "a.png", "-o", tmp_path / "big.png", model=model) == 0
     found = load_image(tmp_path / "big.png").astype(int)
-    expected = upscale(load_model(model), load_image(folder / "a.png"))
+    expected = upscale(load_model(model).freeze(), load_image(folder / "a.png"))
     assert np.abs(found - expected).max() <= 1  # its weight normalisation is folded
     assert sorted(f.name for f in tmp_path.iterdir()) == ["big.png", "in"]
 
@@ -261,7 +260,7 @@ def test_half_precision_where_device_and_network_are_made_for_it(
     if loss_db is not None:
         write_note(file, {"half_loss_db": loss_db})
     assert run(folder / "a.png", "-o", tmp_path / "x.png", *options, model=file) == 0
-    expected = upscale(fold_weight_norm(load_model(file)), load_image(folder / "a.png"))
+    expected = upscale(load_model(file).freeze(), load_image(folder / "a.png"))
     assert (load_image(tmp_path / "x.png") != expected).any() == is_half
 
 
@@ -301,7 +300,7 @@ def test_large_results_go_through_a_file_and_wait_for_the_disk(
     monkeypatch.setattr("infer.batch._UNWRITTEN_BYTES", 1)
     out = tmp_path / "out"
     assert run(folder, "-o", out, model=weights / "a.weights.h5") == 0
-    expected = upscale(load_model(weights / "a.weights.h5"), load_image(folder / "b.png"))
+    expected = upscale(load_model(weights / "a.weights.h5").freeze(), load_image(folder / "b.png"))
     np.testing.assert_array_equal(load_image(out / "b.png"), expected)
     assert len(list(out.iterdir())) == 4, "the file behind a large result is left"
 

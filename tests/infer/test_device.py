@@ -1,8 +1,9 @@
 """What a notebook says it computes on."""
 
 import tensorflow as tf
+from tensorflow.python.eager import context
 
-from infer.device import set_up_device
+from infer.device import let_idle_threads_sleep, set_up_device
 
 
 def test_without_a_gpu_the_cpu_is_named(monkeypatch):
@@ -20,3 +21,13 @@ def test_gpus_are_named_and_give_their_memory_as_needed(monkeypatch):
     )
     assert set_up_device() == "Computing on Tesla T4."
     assert growing == {device: True}
+
+
+def test_idle_threads_sleep_and_a_users_settings_stay(monkeypatch):
+    monkeypatch.setattr(context.context(), "_config", None)
+    let_idle_threads_sleep()
+    assert context.context().config.experimental.disable_thread_spinning
+    mine = tf.compat.v1.ConfigProto(intra_op_parallelism_threads=3)
+    monkeypatch.setattr(context.context(), "_config", mine)
+    let_idle_threads_sleep()
+    assert context.context()._config is mine

@@ -54,7 +54,7 @@ def test_evaluate_prints_and_writes_the_conventions(hr_and_lr, weights, capsys):
     assert made["pictures"].keys() == given["pictures"].keys() == {"one.png", "two.png"}
     assert made["mean"]["network"]["psnr_y_db"] != given["mean"]["network"]["psnr_y_db"]
     hr, lr = (load_image(hr_and_lr / d / n) for d, n in (("hr", "one.png"), ("lr", "onex2.png")))
-    sr = upscale(load_model(model), lr).astype(float)
+    sr = upscale(load_model(model).freeze(), lr).astype(float)
     expected = 10 * np.log10(255**2 / np.mean((sr - hr) ** 2))
     found = given["pictures"]["one.png"]["network"]["psnr_rgb_db"]
     assert found == pytest.approx(expected, abs=1e-3)
@@ -101,7 +101,7 @@ def test_evaluate_scores_lpips_where_pictures_are_large_enough(hr_and_lr, weight
     printed = capsys.readouterr().out.splitlines()
     assert printed[1].split()[-4:] == ["LPIPS", "network", "LPIPS", "bicubic"]
     assert {line.split()[0]: line.split()[-2:] for line in printed}["one.png"] == ["-", "-"]
-    sr = upscale(load_model(weights), imresize(hr, 0.5))
+    sr = upscale(load_model(weights).freeze(), imresize(hr, 0.5))
     expected = float(network([p[None].astype(np.float32) for p in (hr, sr)])[0])
     assert read_note(weights)["scores"]["set"]["lpips"] == pytest.approx(expected, rel=1e-3)
 

@@ -80,7 +80,7 @@ def test_scores_are_those_of_the_rounded_rgb_pictures(clean, network, capsys, ta
     assert f"8-bit RGB pictures, nothing cut; {task} " in printed
     assert "damaged" in printed and "mean" in printed
     scores = json.loads(Path("table.json").read_text())
-    model, restored_db = load_model(network), []
+    model, restored_db = load_model(network).freeze(), []
     for name, damaged, truth, valid in validation_pictures(task, "clean"):
         mask = valid if task == "inpainting" else None
         difference = np.float64(restore(model, damaged, mask)) - truth
