@@ -20,6 +20,8 @@ _ALL_KINDS = {
     "px_factor": 0.375,
     "batch_factor": 0.1875,
 }
+
+
 def _tuned_to(kinds, steps, fall_steps, start_from=BEFORE, **options):
     """Stage that tunes a network without masks to kinds of damage.
 
