@@ -36,7 +36,7 @@ class OnnxGraph:
 
     def __init__(self, path, before=None):
         try:
-            import onnx
+            import onnx  # pyright: ignore[reportMissingImports]
         except ImportError as error:
             raise ImportError(
                 "reading a recogniser needs onnx: pip install 'whole-pictures[text]'"
@@ -150,7 +150,7 @@ def _clip(_, x, low, high):
 
 
 def _cast(node, x):
-    import onnx
+    import onnx  # pyright: ignore[reportMissingImports]
 
     return tf.cast(x, onnx.helper.tensor_dtype_to_np_dtype(node.options["to"]))
 
