@@ -21,38 +21,16 @@ _AGAINST_GRID = {
 }
 
 
-def _wdsr_of_another_scale(scale):
-    shared = {
-        **_WDSR,
-        **_PHOTOS,
-        "scale": scale,
-        "hr_crop_px": 24 * scale,
-        "learning_rate": 1e-3,
-        **_BF16,
-    }
-    return Recipe(
-        (
-            stage(
-                "wdsr-b",
-                **shared,
-                steps=900,
-                warm_up_steps=100,
-                fall_steps=700,
-                evaluate_every=450,
-                seed=1,
-                start_from=bundled("wdsr-b-32-x4"),
-            ),
-            stage(
-                "wdsr-b",
-                **shared,
-                steps=1500,
-                warm_up_steps=50,
-                fall_steps=1100,
-                evaluate_every=1500,
-                seed=2,
-                start_from=BEFORE,
-            ),
-        ),
+def _other_scale(scale, start_from, **options):
+    """Stage of the network of 32 blocks at another scale than ×4."""
+    return stage(
+        "wdsr-b",
+        **_WDSR
+        | {"scale": scale, "hr_crop_px": 24 * scale, "learning_rate": 1e-3}
+        | _PHOTOS
+        | _BF16
+        | options,
+        start_from=start_from,
     )
 
 
@@ -110,8 +88,43 @@ RECIPES = {
             ),
         ),
     ),
-    "wdsr-b-32-x2": _wdsr_of_another_scale(2),
-    "wdsr-b-32-x3": _wdsr_of_another_scale(3),
+    "wdsr-b-32-x2": Recipe(
+        (
+            _other_scale(
+                2,
+                bundled("wdsr-b-32-x4"),
+                steps=6000,
+                warm_up_steps=100,
+                fall_steps=3500,
+                ema_decay=0.999,
+                evaluate_every=1000,
+                seed=26,
+            ),
+        ),
+        _FEW,
+    ),
+    "wdsr-b-32-x3": Recipe(
+        (
+            _other_scale(
+                3,
+                bundled("wdsr-b-32-x4"),
+                steps=900,
+                warm_up_steps=100,
+                fall_steps=700,
+                evaluate_every=450,
+                seed=1,
+            ),
+            _other_scale(
+                3,
+                BEFORE,
+                steps=1500,
+                warm_up_steps=50,
+                fall_steps=1100,
+                evaluate_every=1500,
+                seed=2,
+            ),
+        ),
+    ),
     "wdsr-b-32-x4": Recipe(
         (
             stage(
