@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import tensorflow as tf
 
+OPTIMIZERS = ("adam", "muon")
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 AFTER_BAD_STEPS = ("stop", "rollback")
 
@@ -24,6 +25,7 @@ class TrainerOptions:
     Each field but `strategy` is also an option of ``python -m train``, with the same help.
 
     Attributes:
+        optimizer: "adam": each trainer's own form of it; or "muon", see `train.optimizers.Muon`.
         ema_decay: Keep an exponential moving average of the weights, which is what is evaluated
             and what `Trainer.restore` gives; 0.999 in ESRGAN. None: no average.
         clip_norm: Largest global norm of a network's gradient. None: no clipping.
@@ -47,6 +49,9 @@ class TrainerOptions:
         ValueError: A value is out of range.
     """
 
+    optimizer: str = _option(
+        "adam", str, "adam, or muon: steps made orthogonal for each kernel", OPTIMIZERS
+    )
     ema_decay: float | None = _option(
         None,
         float,
@@ -92,14 +97,14 @@ class TrainerOptions:
         for name in ("accumulate", "steps_per_call", "max_bad_steps"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
-        for name in ("precision", "after_bad_steps"):
+        for name in ("optimizer", "precision", "after_bad_steps"):
             allowed = _FIELDS[name].metadata["choices"]
             if getattr(self, name) not in allowed:
                 raise ValueError(f"{name} must be {one_of(allowed)}, got {getattr(self, name)!r}")
 
     def that_change_results(self):
         """Name → value of the options on which the trained weights depend."""
-        names = ("ema_decay", "clip_norm", "precision", "after_bad_steps")
+        names = ("optimizer", "ema_decay", "clip_norm", "precision", "after_bad_steps")
         return {name: getattr(self, name) for name in names}
 
 

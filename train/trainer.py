@@ -19,6 +19,7 @@ from train.checks import check_networks, check_rate, check_training_data, check_
 from train.descriptions import describe_loss
 from train.distribute import check_scope, is_chief
 from train.losses import l1_loss
+from train.optimizers import Muon
 from train.options import TrainerOptions
 from train.pace import Pace
 from train.plan import NO_END, Plan, constant_until
@@ -117,6 +118,8 @@ class Trainer:
         optimizers = {}
         for name, network in networks.items():
             optimizer = self.optimizer(rate)
+            if self.options.optimizer == "muon":
+                optimizer = Muon.in_place_of(optimizer, rate)
             optimizer.build(network.trainable_variables)
             optimizers["optimizer" if name == "model" else f"{name}_optimizer"] = optimizer
         model = networks["model"]

@@ -31,7 +31,7 @@ from tests.train.test_distribute import train
 from train.distribute import make_strategy
 strategy = make_strategy("mirrored")
 assert strategy.num_replicas_in_sync == 2
-train(strategy, sys.argv[1], int(sys.argv[2]))
+train(strategy, sys.argv[1], int(sys.argv[2]), *sys.argv[3:])
 """
 
 WORKER = """
@@ -52,10 +52,10 @@ def pictures():
     return tf.data.Dataset.from_tensor_slices((hr[:, :, ::4, ::4], hr)).repeat()
 
 
-def train(strategy, folder, steps):
+def train(strategy, folder, steps, optimizer="adam"):
     """Train a small network up to `steps`, and write its weights beside the run."""
     start_anew(1)
-    options = TrainerOptions(strategy=strategy, ema_decay=0.9, clip_norm=1.0)
+    options = TrainerOptions(optimizer=optimizer, strategy=strategy, ema_decay=0.9, clip_norm=1.0)
     with strategy.scope():
         model = edsr(4, num_filters=4, num_res_blocks=1)
         trainer = EdsrTrainer(model, folder, 1e-3, options=options, report=str)
@@ -73,11 +73,11 @@ def weights(folder, task=0):
 class Python:
     """A Python process, whose errors go to a file."""
 
-    def __init__(self, code, folder, steps, **environment):
+    def __init__(self, code, folder, *arguments, **environment):
         self.errors = Path(tempfile.mkstemp(dir=folder.parent)[1])
         with self.errors.open("w") as errors:
             self.process = subprocess.Popen(
-                [sys.executable, "-c", code, str(folder), str(steps)],
+                [sys.executable, "-c", code, str(folder), *map(str, arguments)],
                 cwd=ROOT,
                 env=os.environ | {"PYTHONPATH": str(ROOT)} | environment,
                 stderr=errors,
@@ -131,6 +131,15 @@ def test_two_replicas_equal_one_and_a_run_goes_from_one_to_two_and_back(one_proc
     train(tf.distribute.get_strategy(), tmp_path / "mixed", 6)
     assert_equal_within_float(weights(tmp_path / "whole"), one_process)
     assert_equal_within_float(weights(tmp_path / "mixed"), one_process)
+
+
+@pytest.mark.slow
+def test_two_replicas_equal_one_with_muon_too(tmp_path):
+    two = Python(TWO_CPUS, tmp_path / "two", 6, "muon")
+    (tmp_path / "one").mkdir()
+    train(tf.distribute.get_strategy(), tmp_path / "one", 6, "muon")
+    assert two.status() == 0, two.errors.read_text()
+    assert_equal_within_float(weights(tmp_path / "two"), weights(tmp_path / "one"))
 
 
 @pytest.mark.slow

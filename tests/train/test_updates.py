@@ -232,6 +232,7 @@ def test_options_are_checked():
         "ema_decay": (1.0, "ema_decay must be between 0 and 1, got 1.0"),
         "clip_norm": (0, "clip_norm must be above 0, got 0"),
         "accumulate": (0, "accumulate must be at least 1, got 0"),
+        "optimizer": ("sgd", "optimizer must be 'adam' or 'muon', got 'sgd'"),
         "precision": ("half", "precision must be 'float32', .* or 'mixed_float16', got 'half'"),
         "after_bad_steps": ("hope", "after_bad_steps must be 'stop' or 'rollback', got 'hope'"),
     }
