@@ -20,7 +20,7 @@ _LEAST_READ_PX = 8  # sides of what is read
 
 
 def specialist(network, options=MASKS):
-    """Make a `Specialist` for text.
+    """Make a `Specialist` for text, which is looked for in the picture enlarged by bicubic.
 
     Args:
         network: `Upscaler` of a network for text.
@@ -29,7 +29,7 @@ def specialist(network, options=MASKS):
     Raises:
         ImportError: rapidocr-onnxruntime is missing.
     """
-    return Specialist(network, Text().find, "text line", TurnedMask, options)
+    return Specialist(network, Text().find, "text line", TurnedMask, options, in_bicubic=True)
 
 
 class Text:

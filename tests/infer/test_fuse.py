@@ -10,6 +10,7 @@ from scipy.ndimage import gaussian_filter
 
 from data.pictures.read import load_image
 from data.pictures.write import save_image
+from data.resize import imresize
 from infer.__main__ import main
 from infer.detect import Detection
 from infer.fusion import Fusion, Specialist
@@ -96,6 +97,14 @@ def test_boxes_may_be_plain_numbers():
         Detection(5, 5, 20, 20, 0.95, label="sign"),
         Detection(80, 40, 40, 60, 1.0, label="sign"),
     ]
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_a_detector_may_look_at_the_picture_enlarged_by_bicubic(dtype):
+    seen, image = [], photograph()
+    look = Specialist(Upscaler(SPECIAL), lambda p: seen.append(p.copy()) or [], in_bicubic=True)
+    Fusion(Upscaler(GENERAL), [look])(image.astype(dtype) * (257 if dtype == np.uint16 else 1))
+    np.testing.assert_array_equal(seen[0], imresize(image, 2))
 
 
 def _fails(_):
