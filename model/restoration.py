@@ -12,6 +12,7 @@ def without_masks(model):
     for layer in plain.layers:
         if layer.weights:
             layer.set_weights(model.get_layer(layer.name).get_weights())
+    plain.half_loss_db = model.half_loss_db
     return plain
 
 

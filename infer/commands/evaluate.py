@@ -113,7 +113,9 @@ def run(options):
         from infer.jobs import check_free
 
         check_free(options.json, overwrite=True)
-    if options.task or options.real:
+    if options.task and options.half and options.record:
+        _half_restoration(options)
+    elif options.task or options.real:
         _restoration(options)
     elif not options.hr or options.strength is not None:
         raise ValueError("evaluate needs --hr DIR, or --real LAYOUT=DIR; --strength needs --task")
@@ -175,7 +177,6 @@ def _half_precision(options, failures):
     from infer.upscaler import Upscaler
     from model.precision import in_half
     from weights.load import DEFAULT
-    from weights.tables import record_half
 
     networks = {"float32": Upscaler(model), "bfloat16": Upscaler(in_half(model, "bfloat16"))}
     scale = networks["float32"].reach.scale
@@ -186,10 +187,32 @@ def _half_precision(options, failures):
         }
         for pair in _pairs(options, scale, failures)
     }
-    psnr = {who: mean["psnr_y_db"] for who, mean in evaluate.means(table, networks).items()}
-    loss_db = psnr["float32"] - psnr["bfloat16"]
-    name = options.model or DEFAULT
-    print(f"{name}: PSNR-Y {psnr['float32']:.3f} dB; in bfloat16 {loss_db:.4f} dB less")
+    means = evaluate.means(table, networks)
+    _keep_half(options.model or DEFAULT, "psnr_y_db", means["float32"], means["bfloat16"])
+
+
+def _half_restoration(options):
+    """The same for a restoration network, on damage that is made."""
+    options.half = False  # which `_damaged_pictures` refuses: it is scored by the plain network
+    load_tensorflow()
+    from infer import evaluate
+    from model.precision import in_half
+    from model.restoration import restored
+
+    name, model = _restorer(options)
+    means = []
+    for network in (model, in_half(model, "bfloat16")):
+        _, pictures = _damaged_pictures(options)
+        table = evaluate.restoration_scores(functools.partial(restored, network), pictures)
+        means.append(evaluate.means(table, ("network",))["network"])
+    _keep_half(name, "psnr_rgb_db", *means)
+
+
+def _keep_half(name, key, full, half):
+    from weights.tables import record_half
+
+    loss_db = full[key] - half[key]
+    print(f"{name}: PSNR {full[key]:.3f} dB; in bfloat16 {loss_db:.4f} dB less")
     record_half(name, loss_db)
 
 
@@ -282,13 +305,9 @@ def _restoration(options):
     load_tensorflow()
     from infer import evaluate
     from model.restoration import restored
-    from weights.load import load_model
     from weights.tables import record
 
-    name = options.model or FOUNDATION
-    model = load_model(name)
-    if model.built_by.name != "restormer":
-        raise ValueError(f"{name} is of {model.built_by.name}, but restormers restore")
+    name, model = _restorer(options)
     print(
         f"PSNR in dB / SSIM of 8-bit RGB pictures, nothing cut; {damage}. {evaluate.EXACT}\n"
         f"{'':24}{'damaged':>16}{'restored':>16}"
@@ -299,6 +318,17 @@ def _restoration(options):
     _write_json(options, {"damage": damage, "mean": mean, "pictures": table})
     if options.record:
         record(name, options.record, mean, damage)
+
+
+def _restorer(options):
+    """Name of the network to score, and itself."""
+    from weights.load import load_model
+
+    name = options.model or FOUNDATION
+    model = load_model(name)
+    if model.built_by.name != "restormer":
+        raise ValueError(f"{name} is of {model.built_by.name}, but restormers restore")
+    return name, model
 
 
 def _damaged_pictures(options):

@@ -250,6 +250,13 @@ def in_precision(model, options):
     return model.freeze()
 
 
+def plain_restorer(model, options):
+    """Return a restoration network as one without masks, in the precision of `in_precision`."""
+    from model.restoration import has_mask, without_masks
+
+    return in_precision(without_masks(model) if has_mask(model) else model, options)
+
+
 def _number(text, what):
     try:
         return float(text)

@@ -2,7 +2,14 @@
 
 from data.quiet_start import load_tensorflow
 from infer.commands import options as common
-from infer.commands.options import add_files, add_model, add_pictures, add_tile, not_negative
+from infer.commands.options import (
+    add_files,
+    add_model,
+    add_pictures,
+    add_precision,
+    add_tile,
+    not_negative,
+)
 from infer.commands.pictures import conclude, prepare, report
 from infer.commands.pictures import run as run_all
 
@@ -26,6 +33,7 @@ def add_options(parser):
         "marks",
     )
     add_model(parser, f"{FOUNDATION}-TASK if it is bundled, else {FOUNDATION}")
+    add_precision(parser)
     group = parser.add_argument_group(
         "mask (inpaint)", "White means a real pixel, black a damaged one, as in prepared data."
     )
@@ -83,7 +91,8 @@ def maker(options, todo, folder):
         make, key = _inpaint(options, todo, folder)
     else:
         make, key = _plain(options)
-    kind = f"{options.task} {options.overlap_px} {options.quality}"
+    precision = f"{options.half} {options.full_precision}"
+    kind = f"{options.task} {options.overlap_px} {options.quality} {precision}"
     return make, lambda job: f"{kind} {key(job)}"
 
 
@@ -124,10 +133,9 @@ def _plain(options):
     _, model = _load(options)
     from infer.batch import fingerprint
     from infer.upscaler import Upscaler
-    from model.restoration import has_mask, without_masks
 
-    network = Upscaler(without_masks(model) if has_mask(model) else model)
     key = fingerprint(model)
+    network = Upscaler(common.plain_restorer(model, options))
 
     def make(job, pixels, **where):
         return network(pixels, tile=options.tile, overlap_px=options.overlap_px, **where)
@@ -151,9 +159,10 @@ def _inpaint(options, todo, folder):
 
     if not has_mask(model):
         raise ValueError(f"{name} is a network without masks, so it cannot inpaint")
-    keep_known, drop_alpha = not options.all_pixels, options.mask == ALPHA
-    network = Inpainter(model, keep_known=keep_known, drop_alpha=drop_alpha)
     weights = fingerprint(model)
+    keep_known, drop_alpha = not options.all_pixels, options.mask == ALPHA
+    model = common.in_precision(model, options)
+    network = Inpainter(model, keep_known=keep_known, drop_alpha=drop_alpha)
 
     def make(job, pixels, **where):
         valid = _mask_of(options, pixels, files.get(job))

@@ -10,6 +10,7 @@ from infer.commands.options import (
     add_tile,
     add_variants,
     network_of,
+    plain_restorer,
 )
 from infer.commands.pictures import conclude, prepare
 from infer.commands.size import add_size, size_of, sized, tell_runs
@@ -75,20 +76,14 @@ def _ready(options, name):
     network = sized(Upscaler(model, self_ensemble=options.self_ensemble), options)
     if not options.first:
         return network, fingerprint(model)
+    from infer.chain import Chain
+
     restorer = _restorer(options.first)
-    return _chain(restorer, network), f"{fingerprint(restorer)} {fingerprint(model)}"
+    chain = Chain(Upscaler(plain_restorer(restorer, options)), network)
+    return chain, f"{fingerprint(restorer)} {fingerprint(model)}"
 
 
 def _restorer(kind):
     from weights.load import load_model, manifest
 
     return load_model(FIRST[kind] if FIRST[kind] in manifest() else FOUNDATION)
-
-
-def _chain(restorer, network):
-    from infer.chain import Chain
-    from infer.upscaler import Upscaler
-    from model.restoration import has_mask, without_masks
-
-    plain = without_masks(restorer) if has_mask(restorer) else restorer
-    return Chain(Upscaler(plain), network)

@@ -14,6 +14,7 @@ from model.edsr import edsr
 from model.metrics import psnr
 from model.restoration import restore
 from model.restormer import restormer
+from model.weight_file import read_note
 from weights import load as weights
 from weights.load import load_model
 from weights.tables import rebuild, record, tables
@@ -139,6 +140,14 @@ def test_records_make_two_tables(polyu, network, monkeypatch):
         assert line.startswith(start)
     score = facts["small"]["restoration"]["Two"]["gaussian-noise 25"]["network"]
     assert f" {score['psnr_rgb_db']:.2f} / {score['ssim_rgb']:.4f} " in restored[5]
+
+
+def test_keeps_what_half_precision_costs(clean, network, capsys):
+    arguments = ("--task", "jpeg", "--hr", "clean", "--half", "--record", "x")
+    assert evaluate(network, *arguments) == 0
+    loss_db = read_note(network)["half_loss_db"]
+    assert f"in bfloat16 {loss_db:.4f} dB less" in capsys.readouterr().out
+    assert 0 < abs(loss_db) < 0.1
 
 
 def test_a_network_without_scores_is_in_the_table_too(network):

@@ -14,6 +14,7 @@ from infer.inpaint import Inpainter
 from model.edsr import edsr
 from model.restoration import without_masks
 from model.restormer import restormer
+from model.weight_file import write_note
 
 SMALLEST = {
     "dim": 4,
@@ -72,6 +73,25 @@ def test_fills_in_what_the_mask_marks_and_keeps_the_rest(weights, photo, tile):
     assert (result[damaged] != 255).any()
     assert run(weights, photo, "--mask", str(mask), "--all-pixels") == 0
     assert (load_image(photo.parent / "out.png")[~damaged] != before[~damaged]).any()
+
+
+@pytest.mark.parametrize("task", ["denoise", "inpaint"])
+def test_half_precision_where_it_is_known_to_be_safe(weights, photo, monkeypatch, task):
+    import infer.variants
+
+    monkeypatch.setattr(infer.variants, "half_type", lambda: "bfloat16")
+    mask = ["--mask", str(photo.parent / "mask.png")] if task == "inpaint" else []
+    results = {}
+    for loss_db in (0.001, 0.5):
+        write_note(weights / "masked.weights.h5", {"half_loss_db": loss_db})
+        for precision in ([], ["--full-precision"]):
+            assert run(weights, photo, *mask, *precision, task=task) == 0
+            result = load_image(photo.parent / "out.png").astype(int)
+            results[loss_db, bool(precision)] = result
+    whole = results.pop((0.5, False))
+    half = results.pop((0.001, False))
+    assert all((result == whole).all() for result in results.values())
+    assert 0 < np.abs(half - whole).mean() < 1.5
 
 
 def test_a_network_with_an_embedding_of_masks_serves_all_tasks(tmp_path, photo):
