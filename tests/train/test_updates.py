@@ -264,7 +264,9 @@ def test_a_gan_has_all_of_it(tmp_path):
         l2_loss,
         1e-3,
         tmp_path,
-        options=TrainerOptions(ema_decay=0.9, clip_norm=1.0, accumulate=2, steps_per_call=2),
+        options=TrainerOptions(
+            optimizer="muon", ema_decay=0.9, clip_norm=1.0, accumulate=2, steps_per_call=2
+        ),
         report=str,
     )
     before = [w.copy() for w in trainer.discriminator.get_weights()]
