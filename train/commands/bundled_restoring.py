@@ -114,6 +114,19 @@ _FORMER_FOUNDATION = (
         start_from=BEFORE,
     ),
 )
+_foundation = functools.partial(
+    _at_half_size,
+    {"all": 4},
+    no_masks=None,
+    mask_embedding=True,
+    real=["polyu={pictures}/polyu"],
+    rotate_every=5,
+    learning_rate=8e-4,
+    warm_up_steps=100,
+    ema_decay=0.998,
+    evaluate_every=1000,
+)
+_FROM_FOUNDATION = "began with the former restormer-small (commit 6c50c3d);"
 _FORMER = (
     "the first two stages made the former restormer-small (commit b327b1c): the first ended at "
     f"step 3,320 and saw damaged pixels as 0 (commit d23899c); {_FEW}"
@@ -134,7 +147,7 @@ RESTORING = {
                 seed=71,
             ),
         ),
-        _FEW,
+        f"{_FROM_FOUNDATION} {_FEW}",
     ),
     "restormer-small-jpeg": Recipe(
         (
@@ -164,7 +177,8 @@ RESTORING = {
             ),
             _denoising(10_000, 4000, ema_decay=0.998, evaluate_every=1000, seed=91),
         ),
-        f"the second stage was begun as 16,000 steps and shortened at step 2,292; {_FEW}",
+        f"{_FROM_FOUNDATION} the second stage was begun as 16,000 steps and shortened at step "
+        f"2,292; {_FEW}",
     ),
     "restormer-small-inpaint": Recipe(
         (
@@ -178,23 +192,13 @@ RESTORING = {
     "restormer-small": Recipe(
         (
             *_FORMER_DEBLURRING,
-            _at_half_size(
-                {"all": 4},
-                7000,
-                2500,
-                no_masks=None,
-                mask_embedding=True,
-                real=["polyu={pictures}/polyu"],
-                rotate_every=5,
-                learning_rate=8e-4,
-                warm_up_steps=100,
-                ema_decay=0.998,
-                evaluate_every=1000,
-                seed=61,
-            ),
+            _foundation(7000, 2500, seed=61),
+            _foundation(1100, 100, optimizer="muon", seed=101),
+            _foundation(8500, 5000, optimizer="muon", seed=102),
         ),
-        f"{_FROM_DEBLURRING} the third was begun as 9,000 steps and shortened at step 3,455; "
-        f"{_FEW}",
+        f"{_FROM_DEBLURRING} the third was begun as 9,000 steps and shortened at step 3,455; the "
+        "fourth had no weight decay; the last was begun as 14,000 and shortened at steps 3,506 and "
+        f"8,443; {_FEW}",
     ),
 }
 """File name without its ending → recipe."""
