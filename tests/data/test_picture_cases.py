@@ -87,12 +87,12 @@ def test_sound_pictures_are_read_with_a_note_on_what_is_left_out(name, recwarn):
 
 @pytest.mark.parametrize("name", REFUSED)
 def test_others_end_in_one_sentence_that_names_file_and_decoder(name, caplog):
-    started = time.monotonic()
+    started_s = time.process_time()
     for read in (read_picture, read_rgb8):
         with pytest.raises(ValueError, match=REFUSED[name]) as error:
             read(CASES / name)
         assert name in str(error.value) and "\n" not in str(error.value)
-    assert time.monotonic() - started < 10 and not caplog.records
+    assert time.process_time() - started_s < 10 and not caplog.records
 
 
 @pytest.mark.parametrize("name", sorted(OTHERS))
