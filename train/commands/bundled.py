@@ -88,6 +88,28 @@ RECIPES = {
             ),
         ),
     ),
+    "wdsr-b-8-x4": Recipe(
+        (
+            stage(
+                "wdsr-b",
+                num_res_blocks=8,
+                scale=4,
+                **_PHOTOS,
+                optimizer="muon",
+                steps=9000,
+                batch_size=16,
+                learning_rate=2e-3,
+                schedule="trapezoid",
+                warm_up_steps=100,
+                fall_steps=3000,
+                ema_decay=0.999,
+                evaluate_every=1000,
+                seed=31,
+                **_BF16,
+            ),
+        ),
+        "validated on 25 pictures of b100",
+    ),
     "wdsr-b-32-x2": Recipe(
         (
             _other_scale(

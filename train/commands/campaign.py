@@ -36,6 +36,7 @@ QUEUE = (
     "wdsr-b-32-x2",
     "wdsr-b-32-x3",
     "edsr-16-x4",
+    "wdsr-b-8-x4",
 )
 """Names of recipes in the order in which they are trained."""
 
