@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from data.quiet_start import load_tensorflow
+from infer.commands import evaluate_restoration as restoring
 from infer.commands.faces import add_faces, fusion_of
 from infer.commands.options import add_model, add_tile, add_variants, load_enlarging, network_of
 from infer.commands.restore import FOUNDATION
@@ -13,12 +14,6 @@ from infer.commands.specialists import mask_options
 
 HELP = "Score a network on a folder of pictures: PSNR, SSIM, LPIPS."
 EXAMPLE = "evaluate --model wdsr-b-32-x4 --hr Set5/HR --json scores.json"
-
-TASKS = (
-    "gaussian-noise, salt-and-pepper, poisson-noise, motion-blur, gaussian-blur, aliasing, "
-    "inpainting, jpeg"
-)
-"""Kinds of damage, for the help text: those of `data.tasks`."""
 
 
 def add_options(parser):
@@ -57,7 +52,7 @@ def add_options(parser):
         help="weights of LPIPS, to score with it too: lpips-squeeze, once fetched by "
         "`python -m infer weights get lpips-squeeze`",
     )
-    _add_restoration(parser.add_argument_group("restoration networks"))
+    restoring.add_restoration(parser)
     group = add_faces(parser)
     group.add_argument(
         "--face-model",
@@ -75,33 +70,6 @@ def add_options(parser):
     add_tile(parser)
 
 
-def _add_restoration(group):
-    group.add_argument(
-        "--task",
-        metavar="TASK",
-        help=f"damage the pictures of --hr first: {TASKS}",
-    )
-    group.add_argument(
-        "--strength",
-        type=float,
-        metavar="NUMBER",
-        help="strength of that damage, in the task's unit, such as sigma in grey levels of "
-        "gaussian-noise (default: the task's usual one)",
-    )
-    group.add_argument(
-        "--real",
-        metavar="LAYOUT=DIR",
-        help="score on real pairs in place of damaged pictures; LAYOUT is gopro, nam, polyu, reds "
-        "or sidd",
-    )
-    group.add_argument(
-        "--caches-dir",
-        default=".caches",
-        metavar="DIR",
-        help="folder where decoded pictures are kept (default: .caches)",
-    )
-
-
 def run(options):
     """Score a network; returns the exit status."""
     failures = []
@@ -114,9 +82,9 @@ def run(options):
 
         check_free(options.json, overwrite=True)
     if options.task and options.half and options.record:
-        _half_restoration(options)
+        _keep_half(*restoring.in_both_precisions(options))
     elif options.task or options.real:
-        _restoration(options)
+        _write_json(options, restoring.scores(options))
     elif not options.hr or options.strength is not None:
         raise ValueError("evaluate needs --hr DIR, or --real LAYOUT=DIR; --strength needs --task")
     elif options.face_model:
@@ -189,23 +157,6 @@ def _half_precision(options, failures):
     }
     means = evaluate.means(table, networks)
     _keep_half(options.model or DEFAULT, "psnr_y_db", means["float32"], means["bfloat16"])
-
-
-def _half_restoration(options):
-    """The same for a restoration network, on damage that is made."""
-    options.half = False  # which `_damaged_pictures` refuses: it is scored by the plain network
-    load_tensorflow()
-    from infer import evaluate
-    from model.precision import in_half
-    from model.restoration import restored
-
-    name, model = _restorer(options)
-    means = []
-    for network in (model, in_half(model, "bfloat16")):
-        _, pictures = _damaged_pictures(options)
-        table = evaluate.restoration_scores(functools.partial(restored, network), pictures)
-        means.append(evaluate.means(table, ("network",))["network"])
-    _keep_half(name, "psnr_rgb_db", *means)
 
 
 def _keep_half(name, key, full, half):
@@ -297,60 +248,3 @@ def _fusion(options, failures):
         sep="\n",
     )
     _write_json(options, {"mean": face_scores.summary(table), "pictures": table})
-
-
-def _restoration(options):
-    """Score a restoration network on damaged pictures or real pairs, each whole and in one pass."""
-    damage, pictures = _damaged_pictures(options)
-    load_tensorflow()
-    from infer import evaluate
-    from model.restoration import restored
-    from weights.tables import record
-
-    name, model = _restorer(options)
-    print(
-        f"PSNR in dB / SSIM of 8-bit RGB pictures, nothing cut; {damage}. {evaluate.EXACT}\n"
-        f"{'':24}{'damaged':>16}{'restored':>16}"
-    )
-    table = evaluate.restoration_scores(functools.partial(restored, model), pictures)
-    mean = evaluate.means(table, ("input", "network"))
-    print(evaluate.row("mean", mean, evaluate.RESTORED))
-    _write_json(options, {"damage": damage, "mean": mean, "pictures": table})
-    if options.record:
-        record(name, options.record, mean, damage)
-
-
-def _restorer(options):
-    """Name of the network to score, and itself."""
-    from weights.load import load_model
-
-    name = options.model or FOUNDATION
-    model = load_model(name)
-    if model.built_by.name != "restormer":
-        raise ValueError(f"{name} is of {model.built_by.name}, but restormers restore")
-    return name, model
-
-
-def _damaged_pictures(options):
-    """What the damage is called, and `data.restoration` pictures with it."""
-    changed = (options.self_ensemble, options.blend, options.half, options.overlap_px, options.lr)
-    if any(changed) or options.tile != "auto":
-        raise ValueError(
-            "restoration is scored by the plain network in one pass; leave --lr, "
-            "--self-ensemble, --blend, --half, --tile and --overlap-px out"
-        )
-    if bool(options.task) == bool(options.real) or bool(options.task) != bool(options.hr):
-        raise ValueError("give --task TASK with --hr DIR, or --real LAYOUT=DIR alone")
-    if options.real and options.strength is not None:
-        raise ValueError("--strength is of the damage that --task makes; real pairs have theirs")
-    load_tensorflow()
-    from data.restoration import parse_real, real_pictures, validation_pictures
-    from data.tasks import find_task
-
-    caches = {"caches_dir": options.caches_dir}
-    if options.real:
-        ((layout, folder),) = parse_real([options.real]).items()
-        return f"real pairs of {layout}", real_pictures(layout, folder, **caches)
-    strength = find_task(options.task).usual if options.strength is None else options.strength
-    pictures = validation_pictures(options.task, options.hr, strength, **caches)
-    return f"{options.task} {strength:g}", pictures
