@@ -11,6 +11,9 @@ import time
 import numpy as np
 import tensorflow as tf
 
+_ONE_AT_A_TIME = tf.data.Options()
+_ONE_AT_A_TIME.experimental_optimization.map_parallelization = False  # two wait for Python's lock
+
 _QUIET_S = 0.2
 _LONGEST_WAIT_S = 10
 
@@ -89,7 +92,8 @@ def numbered_batches(batch, shapes, smallest, *, count=None, facts=None):
 
         steps = tf.data.Dataset.counter(start=first)
         steps = steps if count is None else steps.take(max(count - first, 0))
-        return steps.map(load).prefetch(4)  # a few batches ahead hide the loading behind the step
+        ahead = steps.map(load).prefetch(4)  # a few batches ahead hide the loading behind the step
+        return ahead.with_options(_ONE_AT_A_TIME)
 
     return SeekableDataset(start_at, facts)
 
