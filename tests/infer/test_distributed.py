@@ -17,16 +17,8 @@ from data.pictures.write import save_image
 from infer.__main__ import main
 from infer.distributed import Enlarge, library_version
 from infer.sizes import OutputSize
-from model.edsr import edsr
 
 ROOT = Path(__file__).parents[2]
-
-
-@pytest.fixture(scope="module")
-def network(tmp_path_factory):
-    file = tmp_path_factory.mktemp("weights") / "x2.weights.h5"
-    edsr(2, 4, 1).save_weights(file)
-    return file
 
 
 @pytest.fixture

@@ -11,16 +11,8 @@ from data.pictures.read import load_image, read_picture
 from data.pictures.write import save_image
 from infer.__main__ import main
 from infer.stores import Remote, place
-from model.edsr import edsr
 
 fsspec = pytest.importorskip("fsspec")
-
-
-@pytest.fixture(scope="module")
-def network(tmp_path_factory):
-    file = tmp_path_factory.mktemp("weights") / "x2.weights.h5"
-    edsr(2, 4, 1).save_weights(file)
-    return file
 
 
 @pytest.fixture

@@ -16,14 +16,6 @@ from infer.batch import Settings
 from infer.batch import run as run_batch
 from infer.jobs import jobs_for
 from infer.sources import find_sources
-from model.edsr import edsr
-
-
-@pytest.fixture(scope="module")
-def network(tmp_path_factory):
-    file = tmp_path_factory.mktemp("weights") / "x2.weights.h5"
-    edsr(2, 4, 1).save_weights(file)
-    return file
 
 
 @pytest.fixture

@@ -31,12 +31,6 @@ COMMANDS = {
 def add_options(command, name):
     """Add the options of one of `COMMANDS`."""
     group = command.add_argument_group("data")
-    group.add_argument(
-        "--hr", nargs="+", required=True, metavar="DIR", help="folders of HR pictures to train on"
-    )
-    group.add_argument(
-        "--valid-hr", nargs="+", metavar="DIR", help="folders of HR pictures to evaluate on"
-    )
     add_hr_options(group, face_option=True)
     add_length_options(command)
     if name == "esrgan":

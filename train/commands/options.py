@@ -66,8 +66,18 @@ ONE_OR_MORE = whole(1)
 ZERO_OR_MORE = whole(0)
 
 
-def add_hr_options(group, *, face_option=False):
+def add_hr_options(group, *, face_option=False, validated=False):
     """Add the options of pairs for super-resolution that do not depend on the command."""
+    group.add_argument(
+        "--hr", nargs="+", required=True, metavar="DIR", help="folders of HR pictures to train on"
+    )
+    group.add_argument(
+        "--valid-hr",
+        nargs="+",
+        required=validated,
+        metavar="DIR",
+        help="folders of HR pictures to evaluate on",
+    )
     if face_option:
         group.add_argument(
             "--faces",

@@ -78,16 +78,17 @@ def _add_study(command):
 
 def _add_fusion_study(command):
     group = command.add_argument_group("data")
-    for name, meaning in {
-        "--hr": "folders of HR pictures to train on",
-        "--valid-hr": "folders of others, to score on",
-        "--valid-faces": "folder of pictures whose faces to score on",
-    }.items():
-        group.add_argument(name, nargs="+", required=True, metavar="DIR", help=meaning)
+    add_hr_options(group, validated=True)
     group.add_argument(
         "--face-hr", required=True, metavar="DIR", help="folder of pictures whose faces to train on"
     )
-    add_hr_options(group)
+    group.add_argument(
+        "--valid-faces",
+        nargs="+",
+        required=True,
+        metavar="DIR",
+        help="folder of pictures whose faces to score on",
+    )
     group = command.add_argument_group("networks")
     add_rrdb_options(group)
     add_discriminator_options(group)
