@@ -89,7 +89,7 @@ def _advice(name, kind):
     from infer.first_look import FIRST
     from weights.load import manifest
 
-    other = name.replace("-x4", "-x4-photo")
+    other = f"{name}-photo"
     instead = f"; {other} learned from such ones" if other in manifest() else ""
     first = f"`upscale --first {FIRST[kind]}` mends them before"
     return f"but it learned from clean pictures: {first}{instead}"

@@ -134,6 +134,17 @@ def test_a_network_of_clean_pictures_is_not_silent_about_a_jpeg(
     assert capsys.readouterr().err == ""
 
 
+@pytest.mark.parametrize("scale", [2, 4])
+def test_the_network_of_the_same_scale_for_photographs_is_named(
+    scale, loaded, files, tmp_path, capsys, monkeypatch
+):
+    name = f"wdsr-b-32-x{scale}"
+    clean, photo = {"training": {"steps": 1}}, {"training": {"damage": "mild"}}
+    monkeypatch.setattr("weights.load.manifest", lambda: {name: clean, f"{name}-photo": photo})
+    assert main(["upscale", files[1], "-o", str(tmp_path / "out.png"), "--model", name]) == 0
+    assert f"mends them before; {name}-photo learned from such ones" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("mode", ["RGB", "RGBA", "L"])
 def test_first_restores_and_then_enlarges(loaded, tmp_path, monkeypatch, mode):
     restorer = restormer(

@@ -125,6 +125,23 @@ RECIPES = {
         ),
         _FEW,
     ),
+    "wdsr-b-32-x2-photo": Recipe(
+        (
+            _other_scale(
+                2,
+                bundled("wdsr-b-32-x2"),
+                damage="mild",
+                optimizer="muon",
+                steps=4000,
+                warm_up_steps=100,
+                fall_steps=2000,
+                ema_decay=0.999,
+                evaluate_every=1000,
+                seed=35,
+            ),
+        ),
+        _FEW,
+    ),
     "wdsr-b-32-x3": Recipe(
         (
             stage(

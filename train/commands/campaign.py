@@ -34,6 +34,7 @@ QUEUE = (
     "wdsr-b-32-x4-gan",
     "wdsr-b-32-x4-faces-gan",
     "wdsr-b-32-x2",
+    "wdsr-b-32-x2-photo",
     "wdsr-b-32-x3",
     "edsr-16-x4",
     "wdsr-b-8-x4",
