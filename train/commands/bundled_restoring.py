@@ -55,9 +55,6 @@ def _tuned_to(kinds, steps, fall_steps, start_from=BEFORE, **options):
 
 
 _at_half_size = functools.partial(_tuned_to, dim=24, unshuffle=2)
-_inpainting = functools.partial(
-    _at_half_size, {"inpainting": 8}, 1600, 900, no_masks=None, mask_embedding=True
-)
 _denoising = functools.partial(
     _at_half_size,
     {"gaussian-noise": 5, "poisson-noise": 0, "salt-and-pepper": 4},
@@ -137,17 +134,19 @@ RESTORING = {
         (
             _at_half_size(
                 {"aliasing": 8},
-                4000,
+                2500,
                 1500,
                 bundled("restormer-small"),
+                optimizer="muon",
                 rotate_every=5,
-                learning_rate=5e-4,
+                learning_rate=8e-4,
                 warm_up_steps=100,
+                ema_decay=0.998,
                 evaluate_every=500,
                 seed=71,
             ),
         ),
-        f"{_FROM_FOUNDATION} {_FEW}",
+        _FEW,
     ),
     "restormer-small-jpeg": Recipe(
         (
@@ -182,12 +181,20 @@ RESTORING = {
     ),
     "restormer-small-inpaint": Recipe(
         (
-            *_FORMER_DEBLURRING,
-            _inpainting(seed=51),
-            _inpainting(learning_rate=8e-4, seed=53),
+            _at_half_size(
+                {"inpainting": 8},
+                1300,
+                1000,
+                bundled("restormer-small"),
+                no_masks=None,
+                mask_embedding=True,
+                optimizer="muon",
+                learning_rate=5e-4,
+                evaluate_every=650,
+                seed=111,
+            ),
         ),
-        f"{_FROM_DEBLURRING} the third was stopped at step 1,269; it counted real pixels too "
-        f"(commit f067549), and stood still; {_FEW}",
+        _FEW,
     ),
     "restormer-small": Recipe(
         (
