@@ -22,6 +22,11 @@ NETWORKS = {
         "lossy": ("wdsr-b-32-x4-photo", "wdsr-b-32-x4"),
         "noisy": ("wdsr-b-32-x4-photo", "wdsr-b-32-x4"),
     },
+    "upscale, at most twice": {
+        "clean": ("wdsr-b-32-x2", "wdsr-b-32-x4"),
+        "lossy": ("wdsr-b-32-x2-photo", "wdsr-b-32-x4-photo", "wdsr-b-32-x4"),
+        "noisy": ("wdsr-b-32-x2-photo", "wdsr-b-32-x4-photo", "wdsr-b-32-x4"),
+    },
     "faces": dict.fromkeys(KINDS, ("wdsr-b-32-x4-gan", "wdsr-b-32-x4-photo")),
 }
 """What for → kind of picture → networks, the first of which that is bundled is taken."""

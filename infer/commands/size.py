@@ -44,6 +44,16 @@ def size_of(options):
     return {name: getattr(options, name) for name in _NAMES if getattr(options, name) is not None}
 
 
+def is_at_most_twice(options, shape):
+    """Whether a picture of this shape becomes at most twice as large, so that ×2 is enough."""
+    if not size_of(options):
+        return False
+    from infer.sizes import OutputSize
+
+    wanted = OutputSize(**size_of(options)).of(*shape[:2])
+    return all(after <= 2 * before for after, before in zip(wanted, shape, strict=False))
+
+
 def sized(network, options, again=None):
     """Make a network's results have the size that the options ask for.
 

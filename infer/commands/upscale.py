@@ -13,7 +13,7 @@ from infer.commands.options import (
     plain_restorer,
 )
 from infer.commands.pictures import conclude, prepare
-from infer.commands.size import add_size, size_of, sized, tell_runs
+from infer.commands.size import add_size, is_at_most_twice, size_of, sized, tell_runs
 
 HELP = "Enlarge pictures."
 EXAMPLE = "upscale photo.jpg -o big.png"
@@ -47,20 +47,20 @@ def run(options):
 def maker(options):
     """The function that makes a picture, see `infer.batch.run`, and the key of its results."""
     own = options.first or options.blend  # which network is said, and no look needed
-    choice = Choice(
-        "upscale",
-        lambda _, name: _ready(options, name),
-        named=options.model,
-        look=not own,
+    choice, at_most_twice = (
+        Choice(what, lambda _, name: _ready(options, name), named=options.model, look=not own)
+        for what in ("upscale", "upscale, at most twice")
     )
     parts = [size_of(options), options.self_ensemble, options.overlap_px, options.quality]
     if own or options.model:
         weights = choice.only()[1]
     else:
         weights = f"{choice.key()} {options.half} {options.full_precision}"
+        weights += f" {at_most_twice.key()}" if size_of(options) else ""
 
     def make(job, pixels, **where):
-        network, _ = choice(job, pixels)
+        small = not own and is_at_most_twice(options, pixels.shape)
+        network, _ = (at_most_twice if small else choice)(job, pixels)
         tell_runs(job, network, pixels.shape)
         return network(pixels, tile=options.tile, overlap_px=options.overlap_px, **where)
 

@@ -118,6 +118,20 @@ def test_each_picture_of_a_folder_gets_its_network(loaded, files, tmp_path, caps
     assert photo == f"wdsr-b-32-x4-photo for {files[1]} (JPEG of quality 60)"
 
 
+def test_what_becomes_at_most_twice_as_large_gets_a_network_of_that_scale(
+    loaded, files, tmp_path, monkeypatch
+):
+    everything = {name for kinds in NETWORKS.values() for names in kinds.values() for name in names}
+    monkeypatch.setattr("weights.load.manifest", lambda: dict.fromkeys(everything, {}))
+    command = ["upscale", *files, "-o", str(tmp_path / "out"), "--overwrite"]
+    assert main([*command, "--scale", "2"]) == 0
+    assert sorted(loaded) == ["wdsr-b-32-x2", "wdsr-b-32-x2-photo"]
+    assert load_image(tmp_path / "out" / "clean.png").shape == (160, 200, 3)
+    loaded.clear()
+    assert main([*command, "--width", "201"]) == 0  # of 100
+    assert sorted(loaded) == ["wdsr-b-32-x4", "wdsr-b-32-x4-photo"]
+
+
 def test_a_network_of_clean_pictures_is_not_silent_about_a_jpeg(
     loaded, files, tmp_path, capsys, monkeypatch
 ):
