@@ -175,9 +175,19 @@ RESTORING = {
                 seed=81,
             ),
             _denoising(10_000, 4000, ema_decay=0.998, evaluate_every=1000, seed=91),
+            _denoising(
+                7500,
+                2500,
+                optimizer="muon",
+                learning_rate=5e-4,
+                ema_decay=0.998,
+                evaluate_every=1000,
+                seed=91,
+            ),
         ),
         f"{_FROM_FOUNDATION} the second stage was begun as 16,000 steps and shortened at step "
-        f"2,292; {_FEW}",
+        "2,292; the last was begun at 8e-4, which became 5e-4 at step 437, and prolonged from the "
+        f"checkpoint before its cool-down; {_FEW}",
     ),
     "restormer-small-inpaint": Recipe(
         (
