@@ -1,7 +1,7 @@
 """A general network on a whole picture, and specialists on what they know: faces, text, …
 
-Each specialist's detector searches the general result, or the picture enlarged by bicubic. Around
-each detection the specialist's result is mixed in with a soft mask M: M · specialist + (1 - M) ·
+Each specialist's detector searches the general result, or that of its own network. Around each
+detection the specialist's result is mixed in with a soft mask M: M · specialist + (1 - M) ·
 general. Nothing here is about faces: any detector and network can be a pair.
 """
 
@@ -34,7 +34,7 @@ class Specialist:
         mask: Function of a detection, height and width of the enlarged picture and options to a
             mask with the attributes of `infer.fusion_masks.Mask`.
         options: `MaskOptions` of its own; None: those of the `Fusion`.
-        in_bicubic: Whether the detector looks at the picture enlarged by bicubic, not at the
+        in_own: Whether the detector looks at what `network` makes of the picture, not at the
             general result: for what the general network draws so badly that it cannot be found.
         judge: None, or function of a detection before and after: (h, w, 3) uint8 of the picture,
             and (s·h, s·w, 3) of the result, to a number that should be large, such as the likeness
@@ -48,7 +48,7 @@ class Specialist:
     name: str = "face"
     mask: Callable = box_mask
     options: MaskOptions | None = None
-    in_bicubic: bool = False
+    in_own: bool = False
     judge: Callable | None = None
     least: float = 0.0
     gentler: Sequence[Upscaler] = ()
@@ -155,10 +155,9 @@ class Fusion:
         tiling = {name: options.get(name) for name in ("tile", "overlap_px")}
         fused = Fused(out, [], [], [], {}, tuple(s.name for s in self._specialists))
         result = functools.cache(lambda: _rgb8(out))
-        bicubic = functools.cache(lambda: _enlarged(_rgb8(image), out.shape[:2]))
         sorted_by = [
-            self._found(specialist, (bicubic if specialist.in_bicubic else result)())
-            for specialist in self._specialists
+            self._found(s, _rgb8(s.network(image, **tiling)) if s.in_own else result())
+            for s in self._specialists
         ]
         self._check_chosen([box for large, _ in sorted_by for box in large])
         for specialist, (large, small) in zip(self._specialists, sorted_by, strict=True):
@@ -272,12 +271,6 @@ def _rgb8(picture):
     for start in range(0, len(whole), _ROWS):
         whole[start : start + _ROWS] = rgb8(picture[start : start + _ROWS])
     return whole
-
-
-def _enlarged(picture, size):
-    out = np.empty((*size, 3), np.uint8)
-    imresize_to(out, picture)
-    return out
 
 
 def _rounded(block, dtype):

@@ -20,7 +20,7 @@ _LEAST_READ_PX = 8  # sides of what is read
 
 
 def specialist(network, options=MASKS):
-    """Make a `Specialist` for text, which is looked for in the picture enlarged by bicubic.
+    """Make a `Specialist` for text, which is looked for in what its own network makes.
 
     Args:
         network: `Upscaler` of a network for text.
@@ -29,7 +29,7 @@ def specialist(network, options=MASKS):
     Raises:
         ImportError: rapidocr-onnxruntime is missing.
     """
-    return Specialist(network, Text().find, "text line", TurnedMask, options, in_bicubic=True)
+    return Specialist(network, Text().find, "text line", TurnedMask, options, in_own=True)
 
 
 class Text:
