@@ -1,5 +1,7 @@
 """Recipes of the bundled networks: how each file of ``weights/`` was made."""
 
+import functools
+
 from train.commands.bundled_restoring import RESTORING
 from train.commands.stages import BEFORE, Recipe, bundled, pictures, stage
 
@@ -8,7 +10,6 @@ _PHOTOS = {"hr": pictures("photos", "bsds300"), "valid_hr": pictures("b100")}
 _FACES = {"hr": pictures("faces_train"), "valid_hr": pictures("faces_valid")}
 _FROM_PHOTO = "the first stage began with the former wdsr-b-32-x4-photo (commit 2e6a66a)"
 _FEW = "the last stage was validated on 25 pictures of b100"
-_WDSR = {"num_res_blocks": 32, "scale": 4}
 _AGAINST_GRID = {
     "grid_weight": 1000,
     "ramp_steps": 200,
@@ -21,17 +22,23 @@ _AGAINST_GRID = {
 }
 
 
-def _other_scale(scale, start_from, **options):
-    """Stage of the network of 32 blocks at another scale than ×4."""
-    return stage(
-        "wdsr-b",
-        **_WDSR
-        | {"scale": scale, "hr_crop_px": 24 * scale, "learning_rate": 1e-3}
-        | _PHOTOS
-        | _BF16
-        | options,
-        start_from=start_from,
-    )
+def _on_photos(network, **options):
+    """Stage of a network for pixels; other options than the usual ones, None: not that option."""
+    usual = {
+        "scale": 4,
+        **_PHOTOS,
+        "warm_up_steps": 100,
+        "ema_decay": 0.999,
+        "evaluate_every": 1000,
+        **_BF16,
+    }
+    given = {name: value for name, value in (usual | options).items() if value is not None}
+    return stage(network, **given)
+
+
+_edsr = functools.partial(_on_photos, "edsr", num_res_blocks=16, learning_rate=5e-4)
+_wdsr = functools.partial(_on_photos, "wdsr-b", num_res_blocks=32, learning_rate=1e-3)
+_DEFAULTS = {"warm_up_steps": None, "ema_decay": None, "evaluate_every": None}  # the command's
 
 
 def _gan(generator, **options):
@@ -59,47 +66,41 @@ def _gan(generator, **options):
     return stage("esrgan", **(usual | options))
 
 
+def _text(start_from, **options):
+    """Stage of the network for text, on what is drawn with the system's fonts."""
+    usual = {
+        "hr": pictures("photos"),
+        "damage": "mild",
+        "font_px": [18, 60],
+        "texts": 3000,
+        "num_res_blocks": 32,
+        "optimizer": "muon",
+        "batch_size": 16,
+        "learning_rate": 2e-3,
+        "warm_up_steps": 100,
+        "ema_decay": 0.999,
+        **_BF16,
+    }
+    return stage("text", **(usual | options), start_from=start_from)
+
+
 RECIPES = {
     "edsr-16-x4": Recipe(
         (
-            stage(
-                "edsr",
-                num_res_blocks=16,
-                scale=4,
-                **_PHOTOS,
-                steps=5000,
-                learning_rate=5e-4,
-                fall_steps=2500,
-                seed=1,
-                **_BF16,
-            ),
-            stage(
-                "edsr",
-                num_res_blocks=16,
-                scale=4,
-                **_PHOTOS,
+            _edsr(steps=5000, fall_steps=2500, seed=1, **_DEFAULTS),
+            _edsr(
                 steps=2500,
-                learning_rate=5e-4,
-                warm_up_steps=100,
                 fall_steps=1050,
                 seed=2,
-                **_BF16,
                 start_from=BEFORE,
+                **_DEFAULTS | {"warm_up_steps": 100},
             ),
-            stage(
-                "edsr",
-                num_res_blocks=16,
-                scale=4,
-                **_PHOTOS,
+            _edsr(
                 optimizer="muon",
                 steps=4000,
                 learning_rate=1e-3,
-                warm_up_steps=100,
                 fall_steps=2000,
-                ema_decay=0.999,
-                evaluate_every=1000,
                 seed=32,
-                **_BF16,
                 start_from=BEFORE,
             ),
         ),
@@ -107,182 +108,119 @@ RECIPES = {
     ),
     "wdsr-b-8-x4": Recipe(
         (
-            stage(
-                "wdsr-b",
+            _wdsr(
                 num_res_blocks=8,
-                scale=4,
-                **_PHOTOS,
                 optimizer="muon",
                 steps=9000,
                 batch_size=16,
                 learning_rate=2e-3,
                 schedule="trapezoid",
-                warm_up_steps=100,
                 fall_steps=3000,
-                ema_decay=0.999,
-                evaluate_every=1000,
                 seed=31,
-                **_BF16,
             ),
         ),
         "validated on 25 pictures of b100",
     ),
     "wdsr-b-32-x2": Recipe(
         (
-            _other_scale(
-                2,
-                bundled("wdsr-b-32-x4"),
+            _wdsr(
+                scale=2,
+                hr_crop_px=48,
                 steps=6000,
-                warm_up_steps=100,
                 fall_steps=3500,
-                ema_decay=0.999,
-                evaluate_every=1000,
                 seed=26,
+                start_from=bundled("wdsr-b-32-x4"),
             ),
         ),
         _FEW,
     ),
     "wdsr-b-32-x2-photo": Recipe(
         (
-            _other_scale(
-                2,
-                bundled("wdsr-b-32-x2"),
+            _wdsr(
+                scale=2,
+                hr_crop_px=48,
                 damage="mild",
                 optimizer="muon",
                 steps=4000,
-                warm_up_steps=100,
                 fall_steps=2000,
-                ema_decay=0.999,
-                evaluate_every=1000,
                 seed=35,
+                start_from=bundled("wdsr-b-32-x2"),
             ),
         ),
         _FEW,
     ),
     "wdsr-b-32-x3": Recipe(
         (
-            stage(
-                "wdsr-b",
-                **_WDSR,
-                **_PHOTOS,
+            _wdsr(
                 optimizer="muon",
                 steps=8000,
                 learning_rate=2e-3,
-                warm_up_steps=100,
                 fall_steps=1600,
                 ema_decay=0.995,
-                evaluate_every=1000,
                 seed=5,
-                **_BF16,
             ),
-            _other_scale(
-                3,
-                BEFORE,
+            _wdsr(
+                scale=3,
+                hr_crop_px=72,
                 optimizer="muon",
                 steps=5000,
-                warm_up_steps=100,
                 fall_steps=2500,
-                ema_decay=0.999,
-                evaluate_every=1000,
                 seed=33,
+                start_from=BEFORE,
             ),
         ),
         "both stages were validated on 25 pictures of b100",
     ),
     "wdsr-b-32-x4": Recipe(
         (
-            stage(
-                "wdsr-b",
-                **_WDSR,
-                **_PHOTOS,
+            _wdsr(
                 steps=9500,
                 learning_rate=2e-3,
                 fall_steps=3500,
                 seed=1,
+                precision=None,
+                **_DEFAULTS,
             ),
-            stage(
-                "wdsr-b",
-                **_WDSR,
-                **_PHOTOS,
+            _wdsr(
                 steps=3000,
-                learning_rate=1e-3,
-                warm_up_steps=100,
                 fall_steps=2200,
+                ema_decay=None,
                 evaluate_every=750,
                 seed=3,
-                **_BF16,
                 start_from=BEFORE,
             ),
-            stage(
-                "wdsr-b",
-                **_WDSR,
-                **_PHOTOS,
+            _wdsr(
                 steps=5500,
-                learning_rate=1e-3,
-                warm_up_steps=100,
                 fall_steps=2200,
-                **_BF16,
                 start_from=BEFORE,
+                **_DEFAULTS | {"warm_up_steps": 100},
             ),
-            stage(
-                "wdsr-b",
-                **_WDSR,
-                **_PHOTOS,
-                steps=12000,
-                learning_rate=1e-3,
-                warm_up_steps=200,
-                fall_steps=5500,
-                ema_decay=0.999,
-                evaluate_every=1000,
-                seed=3,
-                **_BF16,
-                start_from=BEFORE,
-            ),
+            _wdsr(steps=12000, fall_steps=5500, warm_up_steps=200, seed=3, start_from=BEFORE),
         ),
         "up to step 3,363 windows were drawn in proportion to a picture's area (commit 3ca1514); "
         + _FEW,
     ),
     "wdsr-b-32-x4-photo": Recipe(
         (
-            stage(
-                "wdsr-b",
-                **_WDSR,
-                **_PHOTOS,
+            _wdsr(
                 damage="mild",
                 steps=7500,
-                learning_rate=1e-3,
-                warm_up_steps=100,
                 fall_steps=4000,
-                ema_decay=0.999,
-                evaluate_every=1000,
                 seed=6,
-                **_BF16,
                 start_from=bundled("wdsr-b-32-x4"),
             ),
-            stage(
-                "wdsr-b",
-                **_WDSR,
-                **_PHOTOS,
-                damage="mild",
-                steps=8000,
-                learning_rate=1e-3,
-                warm_up_steps=100,
-                fall_steps=4000,
-                ema_decay=0.999,
-                evaluate_every=1000,
-                seed=16,
-                **_BF16,
-                start_from=BEFORE,
-            ),
+            _wdsr(damage="mild", steps=8000, fall_steps=4000, seed=16, start_from=BEFORE),
         ),
         "the first stage was begun as 14,000 steps and shortened at step 2,003, the second as "
         f"12,500, shortened at step 2,742; {_FEW}",
     ),
+    "wdsr-b-32-x4-text": Recipe(
+        (_text(bundled("wdsr-b-32-x4-photo"), steps=9000, fall_steps=4500, seed=61),),
+        "drawn with the fonts of eleven packages of Debian 12, see weights/README.md",
+    ),
     "wdsr-b-32-x4-faces": Recipe(
         (
-            stage(
-                "wdsr-b",
-                **_WDSR,
+            _wdsr(
                 **_FACES,
                 damage="mild",
                 steps=3000,
@@ -291,9 +229,7 @@ RECIPES = {
                 warm_up_steps=50,
                 fall_steps=1500,
                 ema_decay=0.998,
-                evaluate_every=1000,
                 seed=7,
-                **_BF16,
                 start_from=bundled("wdsr-b-32-x4-photo"),
             ),
         ),

@@ -30,6 +30,7 @@ QUEUE = (
     "restormer-small-antialias",
     "restormer-small-jpeg",
     "restormer-small-inpaint",
+    "wdsr-b-32-x4-text",
     "wdsr-b-32-x4-faces",
     "wdsr-b-32-x4-gan",
     "wdsr-b-32-x4-faces-gan",
