@@ -158,7 +158,9 @@ def run(options):
 
 def maker(options):
     """The function that makes a picture, see `infer.batch.run`, and the key of its results."""
-    choice = Choice("faces", functools.partial(_ready, options), named=options.model)
+    has_faces = any(one.name == "faces" for one in _asked(options))
+    ready = functools.partial(_ready, options)
+    choice = Choice("faces" if has_faces else "upscale", ready, named=options.model)
     weights = choice.only()[1] if options.model else f"{choice.key()} {_specialists_key(options)}"
     choices = [options.save_mask, options.overlap_px, options.quality, size_of(options)]
     choices += [options.fidelity, options.likeness, options.least_likeness]

@@ -153,11 +153,11 @@ def folder(tmp_path_factory):
     return folder
 
 
-def run(folder, monkeypatch, *specialists, out="out.png"):
+def run(folder, monkeypatch, *specialists, out="out.png", model="plain.weights.h5"):
     monkeypatch.chdir(folder)
     words = [word for text in specialists for word in ("--specialist", text)]
-    least = ["--least-px", "5", "--overwrite", "--model", "plain.weights.h5"]
-    return main(["fuse", "a.png", "-o", out, *least, *words])
+    words += ["--model", model] if model else []
+    return main(["fuse", "a.png", "-o", out, "--least-px", "5", "--overwrite", *words])
 
 
 def test_the_documented_detector_finds_signs(folder, monkeypatch, capsys):
@@ -205,6 +205,20 @@ def test_an_unknown_specialist_lists_what_there_is(folder, monkeypatch, capsys, 
         run(folder, monkeypatch, text)
     assert stopped.value.code == 2
     assert "must be faces, text or NAME=MODULE:FUNCTION,WEIGHTS" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("specialists", "general"),
+    [
+        (["sign=signs.py:find,wdsr-b-8-x4"], "wdsr-b-32-x4"),
+        (["sign=signs.py:find,wdsr-b-8-x4", "faces"], "wdsr-b-32-x4-gan"),
+    ],
+)
+def test_where_no_faces_are_looked_for_the_general_network_invents_nothing(
+    folder, monkeypatch, capsys, specialists, general
+):
+    assert run(folder, monkeypatch, *specialists, model=None) == 0
+    assert f"{general} for a.png " in capsys.readouterr().err
 
 
 def test_text_without_a_bundled_network_says_what_to_give(folder, monkeypatch, capsys):
