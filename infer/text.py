@@ -11,7 +11,7 @@ from infer.detect import Detection
 from infer.fusion import Specialist
 from infer.fusion_masks import MaskOptions, TurnedMask
 
-MASKS = MaskOptions(least_confidence=0.3, least_px=12, padding=0.25, softness=0.08)
+MASKS = MaskOptions(least_confidence=0.4, least_px=12, padding=0.25, softness=0.08)
 """Lines lower than 12 px of the enlarged picture are left alone: at ×4 they had 3 px, and no
 network knows what they say. Padding and softness are shares of a line's height."""
 

@@ -64,7 +64,7 @@ def add_faces(parser):
         "--least-confidence",
         type=float,
         metavar="0..1",
-        help="drop detections with less confidence (default: 0.9; text 0.3)",
+        help="drop detections with less confidence (default: 0.9; text 0.4)",
     )
     group.add_argument(
         "--least-px",

@@ -67,7 +67,7 @@ def test_a_missing_package_is_told_in_one_line(tmp_path, monkeypatch, capsys):
 def test_the_least_size_and_confidence_are_of_text_too(
     tmp_path, monkeypatch, capsys, words, found, left
 ):
-    """With a stand-in for the recogniser; without the options lines of 12 px and 0.5 are used."""
+    """With a stand-in for the recogniser; without the options lines of 12 px and 0.4 are used."""
     lines = [(20, 10, 60, 0.9), (80, 20, 30, 0.6), (120, 30, 10, 0.3)]  # top, left, height, sure
     results = [
         [[(x, y), (x + 150, y), (x + 150, y + h), (x, y + h)], "words", sure]

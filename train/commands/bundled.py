@@ -10,6 +10,16 @@ _PHOTOS = {"hr": pictures("photos", "bsds300"), "valid_hr": pictures("b100")}
 _FACES = {"hr": pictures("faces_train"), "valid_hr": pictures("faces_valid")}
 _FROM_PHOTO = "the first stage began with the former wdsr-b-32-x4-photo (commit 2e6a66a)"
 _FEW = "the last stage was validated on 25 pictures of b100"
+_NOTO = [
+    f"noto/{family}-{style}.ttf"
+    for family in ("NotoSans", "NotoSerif")
+    for style in ("Regular", "Bold", "Italic")
+]
+_TRUETYPE = ["comfortaa", "dejavu", "freefont", "hack", "lato", "liberation", "open-sans"]
+_FONTS = [
+    *(f"/usr/share/fonts/truetype/{place}" for place in [*_TRUETYPE, "quicksand", *_NOTO]),
+    "/usr/share/fonts/opentype",
+]
 _AGAINST_GRID = {
     "grid_weight": 1000,
     "ramp_steps": 200,
@@ -67,9 +77,10 @@ def _gan(generator, **options):
 
 
 def _text(start_from, **options):
-    """Stage of the network for text, on what is drawn with the system's fonts."""
+    """Stage of the network for text."""
     usual = {
         "hr": pictures("photos"),
+        "fonts": _FONTS,
         "damage": "mild",
         "font_px": [18, 60],
         "texts": 3000,
@@ -215,8 +226,19 @@ RECIPES = {
         f"12,500, shortened at step 2,742; {_FEW}",
     ),
     "wdsr-b-32-x4-text": Recipe(
-        (_text(bundled("wdsr-b-32-x4-photo"), steps=9000, fall_steps=4500, seed=61),),
-        "drawn with the fonts of eleven packages of Debian 12, see weights/README.md",
+        (
+            _text(bundled("wdsr-b-32-x4-photo"), steps=9000, fall_steps=4500, seed=61),
+            _text(
+                BEFORE,
+                steps=1600,
+                learning_rate=5e-4,
+                fall_steps=1000,
+                recogniser_weight=2,
+                seed=62,
+            ),
+        ),
+        "the mean of the weights of both stages is bundled; fonts of Debian 12, see "
+        "weights/README.md",
     ),
     "wdsr-b-32-x4-faces": Recipe(
         (

@@ -184,10 +184,19 @@ RESTORING = {
                 evaluate_every=1000,
                 seed=91,
             ),
+            _denoising(
+                12_000,
+                5000,
+                optimizer="muon",
+                ema_decay=0.998,
+                evaluate_every=1000,
+                seed=52,
+            ),
         ),
         f"{_FROM_FOUNDATION} the second stage was begun as 16,000 steps and shortened at step "
-        "2,292; the last was begun at 8e-4, which became 5e-4 at step 437, and prolonged from the "
-        f"checkpoint before its cool-down; {_FEW}",
+        "2,292; the third was begun at 8e-4, which became 5e-4 at step 437, and prolonged from the "
+        "checkpoint before its cool-down; the last began with the 16-bit file of commit 38a8290; "
+        f"{_FEW}",
     ),
     "restormer-small-inpaint": Recipe(
         (
