@@ -7,18 +7,12 @@ from train.commands.stages import BEFORE, Recipe, bundled, pictures, stage
 _BF16 = {"precision": "mixed_bfloat16"}
 _FEW = "the last stage was validated on 25 pictures of b100"
 _RESTORMER = {
-    "dim": 16,
+    "dim": 24,
+    "unshuffle": 2,
     "num_blocks": [2, 2, 2, 2],
     "num_refinement_blocks": 1,
     "clean": pictures("photos", "bsds300"),
     "valid_clean": pictures("b100"),
-}
-_ALL_KINDS = {
-    "mix": ["all=445"],
-    "valid_mix": ["all=3"],
-    "real": ["polyu={pictures}/polyu"],
-    "px_factor": 0.375,
-    "batch_factor": 0.1875,
 }
 
 
@@ -54,9 +48,17 @@ def _tuned_to(kinds, steps, fall_steps, start_from=BEFORE, **options):
     return stage("foundation", **given)
 
 
-_at_half_size = functools.partial(_tuned_to, dim=24, unshuffle=2)
+_tuned_by_muon = functools.partial(
+    _tuned_to,
+    optimizer="muon",
+    rotate_every=5,
+    learning_rate=8e-4,
+    warm_up_steps=100,
+    ema_decay=0.998,
+    evaluate_every=500,
+)
 _denoising = functools.partial(
-    _at_half_size,
+    _tuned_to,
     {"gaussian-noise": 5, "poisson-noise": 0, "salt-and-pepper": 4},
     real=["polyu={pictures}/polyu"],
     rotate_every=5,
@@ -64,7 +66,7 @@ _denoising = functools.partial(
     warm_up_steps=100,
 )
 
-_FIRST_AT_HALF_SIZE = _at_half_size(
+_FIRST = _tuned_to(
     {"gaussian-noise": 12, "motion-blur": 12},
     4050,
     None,
@@ -76,7 +78,7 @@ _FIRST_AT_HALF_SIZE = _at_half_size(
     seed=1,
 )
 _deblurring = functools.partial(
-    _at_half_size,
+    _tuned_to,
     {"motion-blur": 8, "gaussian-blur": 4},
     rotate_every=5,
     warm_up_steps=100,
@@ -84,35 +86,14 @@ _deblurring = functools.partial(
     evaluate_every=1000,
     seed=41,
 )
-_FORMER_DEBLURRING = (_FIRST_AT_HALF_SIZE, _deblurring(8500, 3600))
+_FORMER_DEBLURRING = (_FIRST, _deblurring(8500, 3600))
 _STOPPED = "the first stage was stopped at step 3,036;"
 _FROM_DEBLURRING = (
     f"the first two stages made the former restormer-small-deblur (commit 86b059e): {_STOPPED}"
 )
 
-_FORMER_FOUNDATION = (
-    stage(
-        "foundation",
-        **_RESTORMER,
-        **_ALL_KINDS,
-        steps=4000,
-        rotate_every=25,
-        learning_rate=1e-3,
-        seed=1,
-    ),
-    stage(
-        "foundation",
-        **_RESTORMER,
-        **_ALL_KINDS,
-        steps=900,
-        rotate_every=5,
-        learning_rate=3e-4,
-        seed=2,
-        start_from=BEFORE,
-    ),
-)
 _foundation = functools.partial(
-    _at_half_size,
+    _tuned_to,
     {"all": 4},
     no_masks=None,
     mask_embedding=True,
@@ -124,41 +105,19 @@ _foundation = functools.partial(
     evaluate_every=1000,
 )
 _FROM_FOUNDATION = "began with the former restormer-small (commit 6c50c3d);"
-_FORMER = (
-    "the first two stages made the former restormer-small (commit b327b1c): the first ended at "
-    f"step 3,320 and saw damaged pixels as 0 (commit d23899c); {_FEW}"
-)
 
 RESTORING = {
     "restormer-small-antialias": Recipe(
-        (
-            _at_half_size(
-                {"aliasing": 8},
-                2500,
-                1500,
-                bundled("restormer-small"),
-                optimizer="muon",
-                rotate_every=5,
-                learning_rate=8e-4,
-                warm_up_steps=100,
-                ema_decay=0.998,
-                evaluate_every=500,
-                seed=71,
-            ),
-        ),
+        (_tuned_by_muon({"aliasing": 8}, 2500, 1500, bundled("restormer-small"), seed=71),),
         _FEW,
     ),
     "restormer-small-jpeg": Recipe(
-        (
-            *_FORMER_FOUNDATION,
-            _tuned_to({"jpeg": 5}, 800, 340, ema_decay=0.99, evaluate_every=300, seed=21),
-            _tuned_to({"jpeg": 5}, 1400, 800, learning_rate=8e-4, seed=33),
-        ),
-        f"the third stage was begun as 1,200 steps and shortened at step 525; {_FORMER}",
+        (_tuned_by_muon({"jpeg": 8}, 2500, 1500, bundled("restormer-small"), seed=53),),
+        _FEW,
     ),
     "restormer-small-deblur": Recipe(
         (
-            _FIRST_AT_HALF_SIZE,
+            _FIRST,
             _deblurring(16_000, 4500, frequency_weight=0.1),
         ),
         f"{_STOPPED} the second as 8,500 steps, prolonged, with the loss on frequencies from step "
@@ -200,7 +159,7 @@ RESTORING = {
     ),
     "restormer-small-inpaint": Recipe(
         (
-            _at_half_size(
+            _tuned_to(
                 {"inpainting": 8},
                 1300,
                 1000,
