@@ -70,8 +70,8 @@ TASKS = {
         degrade.salt_and_pepper, (0.01, 0.1), 0.05, "share of values", (0.0001, 1)
     ),
     "poisson-noise": Task(degrade.poisson_noise, (10, 100), 30, "photons at 255", (0.1, 1e06)),
-    "motion-blur": Task(_motion_blur, (5, 21), 15, "length in px", (1, 500)),
-    "gaussian-blur": Task(_gaussian_blur, (0.8, 3), 2, "sigma in px", (0.05, 100)),
+    "motion-blur": Task(_motion_blur, (1, 21), 15, "length in px", (1, 500)),
+    "gaussian-blur": Task(_gaussian_blur, (0.2, 3), 2, "sigma in px", (0.05, 100)),
     "aliasing": Task(
         lambda p, scale, _: degrade.alias(p, scale), (0.3, 1), 0.3, "share kept", (0.01, 1)
     ),

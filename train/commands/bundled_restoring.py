@@ -104,6 +104,9 @@ _foundation = functools.partial(
     ema_decay=0.998,
     evaluate_every=1000,
 )
+_sharpening = functools.partial(
+    _tuned_by_muon, {"motion-blur": 8, "gaussian-blur": 4}, frequency_weight=0.1
+)
 _FROM_FOUNDATION = "began with the former restormer-small (commit 6c50c3d);"
 
 RESTORING = {
@@ -119,9 +122,13 @@ RESTORING = {
         (
             _FIRST,
             _deblurring(16_000, 4500, frequency_weight=0.1),
+            _sharpening(2600, 1600, seed=54),
+            _sharpening(2200, 1400, seed=55),
         ),
         f"{_STOPPED} the second as 8,500 steps, prolonged, with the loss on frequencies from step "
-        f"10,792 on; {_FEW}",
+        "10,792 on; the third began with the 16-bit file of commit 38a8290, and the three saw blur "
+        "of 5 px and sigma 0.8 at least (commit 4c8a1ff); the last was stopped at step 1,500; "
+        f"{_FEW}",
     ),
     "restormer-small-denoise": Recipe(
         (
