@@ -35,7 +35,7 @@ class RestorationData:
         self._valid = clean_store(valid_dirs, **self._options)
         self._seed = seed
 
-    def foundation(self, stages, *, every=250, mix=None, valid_mix=None, real=None):
+    def foundation(self, stages, *, every=250, mix=None, valid_mix=None, real=None, turns=None):
         """Make the data sets of a foundation run.
 
         Args:
@@ -46,23 +46,31 @@ class RestorationData:
             valid_mix: Task → number of validation pictures; the paper's by default.
             real: Layout → folder of real pairs, or of prepared ones with their masks, that have
                 turns as well, without validation.
+            turns: Task or layout → its turns in a round, where that is more than one.
 
         Returns:
             Training batches, and task → validation batches.
 
         Raises:
-            ValueError: There is no such task, or fewer pictures than asked for.
+            ValueError: There is no such task, or fewer pictures than asked for, or turns of what
+                is not in the mix.
         """
-        sources = [
-            DamagedPictures(task, self._train, count, seed=self._seed)
+        sources = {
+            task: DamagedPictures(task, self._train, count, seed=self._seed)
             for task, count in (mix or TRAINING_MIX).items()
-        ]
-        sources += [self._real(*item) for item in (real or {}).items()]
+        }
+        sources |= {layout: self._real(layout, folder) for layout, folder in (real or {}).items()}
+        turns = turns or {}
+        if absent := turns.keys() - sources:
+            raise ValueError(
+                f"turns of {', '.join(sorted(absent))}, but there are only {', '.join(sources)}"
+            )
         valid = {
             task: self._valid_pictures(task, count)
             for task, count in (valid_mix or VALIDATION_MIX).items()
         }
-        return rotation(sources, stages, every=every), valid
+        turns = [turns.get(name, 1) for name in sources]
+        return rotation([*sources.values()], stages, every=every, turns=turns), valid
 
     def _real(self, layout, folder):
         if layout == "prepared":
@@ -137,6 +145,18 @@ def parse_mix(words):
             raise ValueError(f"a mix is TASK=NUMBER, with all or {', '.join(TASKS)}; got {word!r}")
         mix |= dict.fromkeys(TASKS if task == "all" else [task], int(count))
     return mix or None
+
+
+def parse_turns(words):
+    """Turn ``["gaussian-noise=4", …]`` into what has turns → their number.
+
+    Raises:
+        ValueError: A word is not like that.
+    """
+    for word in words:
+        if not word.partition("=")[2].isdecimal():
+            raise ValueError(f"turns are KIND=NUMBER, such as gaussian-noise=4; got {word!r}")
+    return {kind: int(number) for kind, _, number in (word.partition("=") for word in words)}
 
 
 def parse_real(words):

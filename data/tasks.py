@@ -234,7 +234,7 @@ class DamagedPictures:
         return task_batches(self.whole, len(self), facts=self.facts)
 
 
-def rotation(sources, stages, *, every=250):
+def rotation(sources, stages, *, every=250, turns=None):
     """Endless batches of several tasks in turn, as a `SeekableDataset`.
 
     Args:
@@ -243,6 +243,7 @@ def rotation(sources, stages, *, every=250):
         stages: ``(first_step, crop_px, batch_size)``, the first from step 0, in order: crops grow
             and batches shrink with the steps.
         every: Steps of a turn.
+        turns: Turns that each source has in a round, one after another; one by default.
 
     Returns:
         Batches (damaged, clean, valid_mask): (B, h, h, 3) twice and (B, h, h, 1), uint8.
@@ -257,19 +258,24 @@ def rotation(sources, stages, *, every=250):
         raise ValueError("rotation needs at least one source, and stages that begin at step 0")
     if sorted(first for first, *_ in stages) != [first for first, *_ in stages]:
         raise ValueError(f"stages must be in the order of their first steps, got {stages}")
-    check_whole(1, every=every)
+    turns = turns or [1] * len(sources)
+    check_whole(1, every=every, turns=min(turns))
     for _, crop_px, batch_size in stages:
         check_whole(1, crop_px=crop_px, batch_size=batch_size)
         for source in sources:
             getattr(source, "check_crop", lambda crop_px: None)(crop_px)
 
+    order = [source for source, n in zip(sources, turns, strict=True) for _ in range(n)]
+
     def batch(step, part):
         _, crop_px, batch_size = [stage for stage in stages if stage[0] <= step][-1]
-        source = sources[step // every % len(sources)]
+        source = order[step // every % len(order)]
         return source.batch(step, batch_size, crop_px, part)
 
     facts = {"every": every, "stages": [list(stage) for stage in stages]}
     facts["sources"] = [source.facts for source in sources]
+    if len(order) > len(sources):
+        facts["turns"] = list(turns)
     return numbered_batches(batch, TASK_SHAPES, min(size for *_, size in stages), facts=facts)
 
 

@@ -87,6 +87,10 @@ def test_tasks_take_turns_and_crops_grow(store):
     scratched = [bool((b[2] == 0).any()) for b in batches]
     assert scratched == [False, False, True, True, False, False, True, True]
     assert_same(elements(dataset.start_at(3).take(4)), batches[3:7])
+    longer = elements(rotation(sources, [(0, 13, 3)], every=1, turns=[3, 1]).take(8))
+    assert [bool((b[2] == 0).any()) for b in longer] == [False, False, False, True] * 2
+    with pytest.raises(ValueError, match="turns"):
+        rotation(sources, stages, turns=[0, 1])
 
 
 def test_parts_of_a_batch_make_the_batch(hr_dir, store, tmp_path):

@@ -242,6 +242,7 @@ def test_command_lines_from_foundation_to_study(store, tmp_path, monkeypatch, ca
     run_dir = ["--checkpoint-dir", str(tmp_path / "run")]
     mix = ["--mix", "aliasing=3", "--valid-mix", "aliasing=1", "--real", f"polyu={tmp_path}/polyu"]
     small = ["--px-factor", "0.1", "--batch-factor", "0.02", "--rotate-every", "1"]
+    small += ["--turns", "aliasing=2"]
     size = ["--dim", "8", "--num-blocks", "1", "0", "0", "0", "--frequency-weight", "0.1"]
     words = [
         "foundation",
@@ -259,6 +260,7 @@ def test_command_lines_from_foundation_to_study(store, tmp_path, monkeypatch, ca
     assert note["training"]["steps"] == 3 and note["arguments"]["dim"] == 8
     facts = json.loads((tmp_path / "run" / "run.json").read_text())
     assert [source["task"] for source in facts["data"]["sources"][:1]] == ["aliasing"]
+    assert facts["data"]["turns"] == [2, 1]
     assert facts["recipe"]["loss"]["weight"] == 0.1
     few = ["--model", f"{out}/f.weights.h5", "--crop-px", "16", "--batch-size", "1"]
     sizes = ["--task", "aliasing", "--train-size", "2", "--valid-size", "1", "--steps", "2"]
@@ -283,6 +285,8 @@ def test_command_lines_from_foundation_to_study(store, tmp_path, monkeypatch, ca
         (["--mix", "denoise=3"], "a mix is TASK=NUMBER, with all or gaussian-noise"),
         (["--mix", "all=many"], "got 'all=many'"),
         (["--real", "polyu"], "real pairs are LAYOUT=DIR"),
+        (["--turns", "aliasing"], "turns are KIND=NUMBER"),
+        (["--mix", "aliasing=1", "--turns", "jpeg=2"], "turns of jpeg, but there are only"),
         ([], "gaussian-noise asks for 400 pictures, but there are 3"),
     ],
 )

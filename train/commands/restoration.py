@@ -168,6 +168,13 @@ def _add_foundation(command):
         help="published pairs of real damage that have turns too, for example polyu=DIR",
     )
     add(group, "--rotate-every", "updates of a turn", 250, type=ONE_OR_MORE, metavar="N")
+    group.add_argument(
+        "--turns",
+        nargs="+",
+        default=[],
+        metavar="KIND=N",
+        help="kinds, or layouts of --real, with more turns than one in a round",
+    )
     group = command.add_argument_group("crops", "of the paper, growing, or all of one size")
     add(group, "--px-factor", "factor on the sides of the paper's crops", 1.0, type=number)
     add(group, "--batch-factor", "factor on the paper's batch sizes", 1.0, type=number)
@@ -283,7 +290,7 @@ def _loss(options):
 
 
 def _foundation_data(options):
-    from data.restoration import parse_mix, parse_real
+    from data.restoration import parse_mix, parse_real, parse_turns
     from data.tasks import rotation
 
     stages = _stages(options)
@@ -296,6 +303,7 @@ def _foundation_data(options):
         mix=parse_mix(options.mix),
         valid_mix=parse_mix(options.valid_mix),
         real=parse_real(options.real),
+        turns=parse_turns(options.turns),
     )
 
 
