@@ -16,6 +16,15 @@ from train.commands.options import (
     steps_of,
     trainer_options,
 )
+from train.commands.restoration_data import (
+    add_clean_options,
+    add_few_options,
+    add_lpips_option,
+    add_pair_options,
+    check_data_options,
+    clean_of,
+    pairs_of,
+)
 
 COMMANDS = {
     "foundation": (
@@ -39,62 +48,13 @@ def add_options(command, name):
         "data", "either clean pictures, which are damaged here, or pairs"
     )
     add_clean_options(group)
-    _add_pair_options(group)
+    add_pair_options(group)
     add_caches_options(group)
     {"foundation": _add_foundation, "fine-tune": _add_fine_tune}[name](command)
     add_lpips_option(command)
     add_length_options(command, _STEPS[name])
     add_rate_options(command, "cosine")
     add_run_options(command)
-
-
-def add_clean_options(group, *, required=False):
-    """Add the folders of clean pictures."""
-    group.add_argument(
-        "--clean",
-        nargs="+",
-        required=required,
-        metavar="DIR",
-        help="folders of clean pictures to train on",
-    )
-    group.add_argument(
-        "--valid-clean",
-        nargs="+",
-        required=required,
-        metavar="DIR",
-        help="folders of other clean pictures, to evaluate on",
-    )
-
-
-def _add_pair_options(group):
-    group.add_argument(
-        "--pairs",
-        nargs=2,
-        metavar=("NOISY_DIR", "CLEAN_DIR"),
-        help="damaged pictures and clean ones of the same names and sizes, to train on",
-    )
-    group.add_argument(
-        "--masks",
-        metavar="DIR",
-        help="masks of --pairs, of the same names: white is a real pixel, black a damaged one "
-        "(default: all are real)",
-    )
-    group.add_argument(
-        "--valid-pairs",
-        nargs=2,
-        metavar=("NOISY_DIR", "CLEAN_DIR"),
-        help="other pairs, to evaluate on (default: none, and the last weights are written)",
-    )
-    group.add_argument("--valid-masks", metavar="DIR", help="masks of --valid-pairs")
-
-
-def add_lpips_option(command):
-    """Add a further metric of validation."""
-    command.add_argument(
-        "--lpips",
-        metavar="NAME_OR_FILE",
-        help="LPIPS network to evaluate with as well, for example lpips-squeeze",
-    )
 
 
 def _add_foundation(command):
@@ -202,58 +162,13 @@ def _add_fine_tune(command):
     add(group, "--valid-size", "clean pictures to evaluate on", 8, type=ONE_OR_MORE)
 
 
-def add_few_options(group):
-    """Add the network to fine-tune, and its crops."""
-    group.add_argument(
-        "--model",
-        required=True,
-        metavar="NAME_OR_FILE",
-        help="restoration network to begin with, for example restormer-small",
-    )
-    add(group, "--crop-px", "side of the crops, in px", 128, type=ONE_OR_MORE)
-    add(group, "--batch-size", "crops an update", 8, type=ONE_OR_MORE)
-
-
 def run(options):
     """Train what the options say and write the weights."""
-    _check_data_options(options)
+    check_data_options(options)
     runs.check_writable(options.out)
     strategy = runs.prepare(options)
     train = {"foundation": _foundation, "fine-tune": _fine_tune}[options.network]
     runs.write_weights(train(options, strategy), options)
-
-
-def _check_data_options(options):
-    clean, task = bool(options.clean and options.valid_clean), options.network == "fine-tune"
-    if bool(options.pairs) == clean or (task and clean and not options.task):
-        also = " and --task" if task else ""
-        raise ValueError(
-            f"{options.network} needs either --pairs NOISY_DIR CLEAN_DIR, or --clean, "
-            f"--valid-clean{also}"
-        )
-    if (options.masks and not options.pairs) or (options.valid_masks and not options.valid_pairs):
-        raise ValueError("--masks goes with --pairs, and --valid-masks with --valid-pairs")
-
-
-def _pairs(options):
-    """Own pairs to train on, and validation batches or None."""
-    from data.pair_folders import PairFolders
-
-    settings = {"caches_dir": options.caches_dir, "strict": options.strict, "seed": options.seed}
-    source = PairFolders(*options.pairs, options.masks, **settings)
-    if not options.valid_pairs:
-        return source, None
-    return source, PairFolders(
-        *options.valid_pairs, options.valid_masks, **settings
-    ).whole_pictures()
-
-
-def _clean(options):
-    from data.restoration import RestorationData
-
-    return RestorationData(
-        options.clean, options.valid_clean, caches_dir=options.caches_dir, seed=options.seed
-    )
 
 
 def _foundation(options, strategy):
@@ -295,9 +210,9 @@ def _foundation_data(options):
 
     stages = _stages(options)
     if options.pairs:
-        source, valid_ds = _pairs(options)
+        source, valid_ds = pairs_of(options)
         return rotation([source], stages, every=options.rotate_every), valid_ds
-    return _clean(options).foundation(
+    return clean_of(options).foundation(
         stages,
         every=options.rotate_every,
         mix=parse_mix(options.mix),
@@ -396,8 +311,8 @@ def _few(options):
     """Function (task, train_size, valid_size) → training and validation batches."""
     if not options.pairs:
         return functools.partial(
-            _clean(options).few, crop_px=options.crop_px, batch_size=options.batch_size
+            clean_of(options).few, crop_px=options.crop_px, batch_size=options.batch_size
         )
-    source, valid_ds = _pairs(options)
+    source, valid_ds = pairs_of(options)
     training = source.dataset(options.batch_size, options.crop_px)
     return lambda task, train_size, valid_size: (training, valid_ds)

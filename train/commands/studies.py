@@ -23,7 +23,7 @@ from train.commands.options import (
     add_seed_options,
     number,
 )
-from train.commands.restoration import add_clean_options, add_few_options, add_lpips_option
+from train.commands.restoration_data import add_clean_options, add_few_options, add_lpips_option
 
 COMMANDS = {
     "study": (
