@@ -207,9 +207,20 @@ RECIPES = {
                 **_DEFAULTS | {"warm_up_steps": 100},
             ),
             _wdsr(steps=12000, fall_steps=5500, warm_up_steps=200, seed=3, start_from=BEFORE),
+            _wdsr(
+                optimizer="muon",
+                steps=14000,
+                batch_size=16,
+                learning_rate=1.5e-3,
+                schedule="trapezoid",
+                fall_steps=6500,
+                seed=51,
+                start_from=BEFORE,
+            ),
         ),
         "up to step 3,363 windows were drawn in proportion to a picture's area (commit 3ca1514); "
-        + _FEW,
+        "the last stage began with the 16-bit file of commit 38a8290, and was begun as 6,500 "
+        f"steps and prolonged from the checkpoint before its cool-down; {_FEW}",
     ),
     "wdsr-b-32-x4-photo": Recipe(
         (
