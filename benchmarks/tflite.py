@@ -32,7 +32,7 @@ def main():
     parser.add_argument(
         "--every", nargs="+", type=int, help="of each folder take every n-th picture (default 1)"
     )
-    parser.add_argument("--calibrate", required=True, help="folder of pictures for int8")
+    parser.add_argument("--calibrate", help="folder of pictures for int8 (default: no such row)")
     options = parser.parse_args()
     scale = manifest()[options.model]["arguments"]["scale"]
     every = options.every or [1] * len(options.hr)
@@ -41,7 +41,8 @@ def main():
     heads = [f"{name}, {len(of_set)}: dB" for name, of_set in sets]
     print(f"{'':18}{'MB':>6}" + "".join(f"{head:>16}{'s':>8}" for head in heads))
     asked = {name: [name] for name in ("float32", "float16", "int8")}
-    asked["int8, calibrated"] = ["int8", "--calibrate", options.calibrate]
+    if options.calibrate:
+        asked["int8, calibrated"] = ["int8", "--calibrate", options.calibrate]
     for title, precision in asked.items():
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder, "network.tflite")
