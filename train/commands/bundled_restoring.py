@@ -108,15 +108,16 @@ _sharpening = functools.partial(
     _tuned_by_muon, {"motion-blur": 8, "gaussian-blur": 4}, frequency_weight=0.1
 )
 _FROM_FOUNDATION = "began with the former restormer-small (commit 6c50c3d);"
+_FROM_SECOND = f"began with the former restormer-small (commit 8f1fb5a); {_FEW}"
 
 RESTORING = {
     "restormer-small-antialias": Recipe(
         (_tuned_by_muon({"aliasing": 8}, 2500, 1500, bundled("restormer-small"), seed=71),),
-        _FEW,
+        _FROM_SECOND,
     ),
     "restormer-small-jpeg": Recipe(
         (_tuned_by_muon({"jpeg": 8}, 2500, 1500, bundled("restormer-small"), seed=53),),
-        _FEW,
+        _FROM_SECOND,
     ),
     "restormer-small-deblur": Recipe(
         (
@@ -158,10 +159,20 @@ RESTORING = {
                 evaluate_every=1000,
                 seed=52,
             ),
+            _denoising(
+                6500,
+                3000,
+                valid_mix=["gaussian-noise=8", "salt-and-pepper=4"],
+                turns=["gaussian-noise=4"],
+                optimizer="muon",
+                ema_decay=0.998,
+                evaluate_every=1000,
+                seed=92,
+            ),
         ),
         f"{_FROM_FOUNDATION} the second stage was begun as 16,000 steps and shortened at step "
         "2,292; the third was begun at 8e-4, which became 5e-4 at step 437, and prolonged from the "
-        "checkpoint before its cool-down; the last began with the 16-bit file of commit 38a8290; "
+        "checkpoint before its cool-down; the fourth began with the 16-bit file of commit 38a8290; "
         f"{_FEW}",
     ),
     "restormer-small-inpaint": Recipe(
@@ -179,7 +190,7 @@ RESTORING = {
                 seed=111,
             ),
         ),
-        _FEW,
+        _FROM_SECOND,
     ),
     "restormer-small": Recipe(
         (
@@ -187,10 +198,12 @@ RESTORING = {
             _foundation(7000, 2500, seed=61),
             _foundation(1100, 100, optimizer="muon", seed=101),
             _foundation(8500, 5000, optimizer="muon", seed=102),
+            _foundation(10_500, 4500, optimizer="muon", seed=201),
         ),
         f"{_FROM_DEBLURRING} the third was begun as 9,000 steps and shortened at step 3,455; the "
-        "fourth had no weight decay; the last was begun as 14,000 and shortened at steps 3,506 and "
-        f"8,443; {_FEW}",
+        "fourth had no weight decay; the fifth was begun as 14,000 and shortened at steps 3,506 "
+        "and 8,443; the last began with the 16-bit file of commit 8f1fb5a, was begun as 15,000 and "
+        f"shortened at step 4,721; {_FEW}",
     ),
 }
 """File name without its ending → recipe."""
