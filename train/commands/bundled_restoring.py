@@ -109,6 +109,7 @@ _sharpening = functools.partial(
 )
 _FROM_FOUNDATION = "began with the former restormer-small (commit 6c50c3d);"
 _FROM_SECOND = f"began with the former restormer-small (commit 8f1fb5a); {_FEW}"
+_FROM_THIRD = f"began with the restormer-small of commit 99151ba in 32 bits; {_FEW}"
 
 RESTORING = {
     "restormer-small-antialias": Recipe(
@@ -177,20 +178,19 @@ RESTORING = {
     ),
     "restormer-small-inpaint": Recipe(
         (
-            _tuned_to(
+            _tuned_by_muon(
                 {"inpainting": 8},
                 1300,
                 1000,
                 bundled("restormer-small"),
                 no_masks=None,
                 mask_embedding=True,
-                optimizer="muon",
                 learning_rate=5e-4,
                 evaluate_every=650,
-                seed=111,
+                seed=112,
             ),
         ),
-        _FROM_SECOND,
+        _FROM_THIRD,
     ),
     "restormer-small": Recipe(
         (
