@@ -4,6 +4,8 @@ Pictures are RGB in 0..255; logits are a discriminator's output before the sigmo
 after it.
 """
 
+import math
+
 import keras
 import tensorflow as tf
 
@@ -47,6 +49,24 @@ def charbonnier_loss(hr, sr, epsilon=1e-3):
     """
     difference = tf.cast(hr, sr.dtype) - sr
     return tf.reduce_mean(tf.sqrt(tf.square(difference) + epsilon**2))
+
+
+def psnr_loss(hr, sr):
+    """Mean of ``-PSNR`` over pictures, up to a constant: ten times the logarithm of the error.
+
+    A picture counts for how much better it gets, not for how bad it is: with L1, slightly damaged
+    ones hardly count beside others. One grey level² is added to the mean squared error, so that a
+    picture that is nearly right does not outweigh all others.
+
+    Args:
+        hr: (B, H, W, C) in 0..255.
+        sr: The same of the network.
+
+    Reference: arXiv:2105.06086, its PSNR loss.
+    """
+    errors = tf.square(tf.cast(sr, tf.float32) - tf.cast(hr, tf.float32))
+    by_picture = tf.reduce_mean(errors, axis=[1, 2, 3])
+    return 10 / math.log(10) * tf.reduce_mean(tf.math.log(by_picture + 1))
 
 
 def edge_loss(hr, sr):

@@ -243,7 +243,7 @@ def test_command_lines_from_foundation_to_study(store, tmp_path, monkeypatch, ca
     mix = ["--mix", "aliasing=3", "--valid-mix", "aliasing=1", "--real", f"polyu={tmp_path}/polyu"]
     small = ["--px-factor", "0.1", "--batch-factor", "0.02", "--rotate-every", "1"]
     small += ["--turns", "aliasing=2"]
-    size = ["--dim", "8", "--num-blocks", "1", "0", "0", "0", "--frequency-weight", "0.1"]
+    size = ["--dim", "8", "--num-blocks", "1", "0", "0", "0", "--loss", "frequency"]
     words = [
         "foundation",
         "--steps",
@@ -261,7 +261,7 @@ def test_command_lines_from_foundation_to_study(store, tmp_path, monkeypatch, ca
     facts = json.loads((tmp_path / "run" / "run.json").read_text())
     assert [source["task"] for source in facts["data"]["sources"][:1]] == ["aliasing"]
     assert facts["data"]["turns"] == [2, 1]
-    assert facts["recipe"]["loss"]["weight"] == 0.1
+    assert facts["recipe"]["loss"] == {"function": "frequency_loss", "weight": 0.1}
     few = ["--model", f"{out}/f.weights.h5", "--crop-px", "16", "--batch-size", "1"]
     sizes = ["--task", "aliasing", "--train-size", "2", "--valid-size", "1", "--steps", "2"]
     tuned = ["--out", f"{out}/t.weights.h5", "--checkpoint-dir", str(tmp_path / "tuning")]

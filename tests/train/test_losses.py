@@ -229,6 +229,16 @@ def test_edge_loss_adds_the_differences_between_neighbours():
     assert float(losses.edge_loss(hr, sr)) == pytest.approx(7 * 4 / 7 + 7 * 5 / 35)
 
 
+def test_psnr_loss_is_minus_the_mean_psnr_of_the_pictures():
+    hr = np.full((2, 8, 8, 3), 100, np.uint8)
+    sr = hr + np.float32([10, 40])[:, None, None, None]
+    found = losses.psnr_loss(hr, sr) - losses.psnr_loss(hr, tf.cast(hr, tf.float32))
+    np.testing.assert_allclose(found, 10 * np.log10([101, 1601]).mean(), rtol=1e-5)
+    psnr = np.mean(tf.image.psnr(tf.cast(hr, tf.float32), sr, 255))
+    assert float(losses.psnr_loss(hr, sr)) == pytest.approx(20 * np.log10(255) - psnr, abs=0.05)
+    assert losses.psnr_loss(hr, tf.cast(hr, tf.bfloat16)).dtype == tf.float32
+
+
 def test_frequency_loss_is_l1_of_pixels_and_of_numpys_transform():
     random = np.random.default_rng(0)
     hr, sr = random.uniform(0, 255, (2, 2, 12, 10, 3)).astype(np.float32)

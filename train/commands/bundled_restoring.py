@@ -105,7 +105,7 @@ _foundation = functools.partial(
     evaluate_every=1000,
 )
 _sharpening = functools.partial(
-    _tuned_by_muon, {"motion-blur": 8, "gaussian-blur": 4}, frequency_weight=0.1
+    _tuned_by_muon, {"motion-blur": 8, "gaussian-blur": 4}, loss="frequency"
 )
 _FROM_FOUNDATION = "began with the former restormer-small (commit 6c50c3d);"
 _FROM_SECOND = f"began with the former restormer-small (commit 8f1fb5a); {_FEW}"
@@ -123,7 +123,7 @@ RESTORING = {
     "restormer-small-deblur": Recipe(
         (
             _FIRST,
-            _deblurring(16_000, 4500, frequency_weight=0.1),
+            _deblurring(16_000, 4500, loss="frequency"),
             _sharpening(2600, 1600, seed=54),
             _sharpening(2200, 1400, seed=55),
         ),

@@ -39,6 +39,7 @@ COMMANDS = {
     ),
 }
 _STEPS = {"foundation": 50_000, "fine-tune": 800}
+_LOSSES = ("l1", "frequency", "psnr")
 _PEAK = {"foundation": 3e-4, "fine-tune": 1e-4}  # of `train.foundation`'s own schedules
 
 
@@ -96,10 +97,11 @@ def _add_foundation(command):
     )
     add(
         group,
-        "--frequency-weight",
-        "weight of a loss on the Fourier transform beside that on pixels, for example 0.1 for blur "
-        "(default: no such loss)",
-        type=number,
+        "--loss",
+        "l1; frequency: L1 of pixels and of the Fourier transform, for blur; psnr: mean PSNR of "
+        "the pictures, which counts weak damage as much as strong",
+        "l1",
+        choices=_LOSSES,
     )
     group.add_argument(
         "--start-from",
@@ -186,7 +188,7 @@ def _foundation(options, strategy):
             runs.directory_of(options),
             learning_rate(options, _PEAK["foundation"]),
             steps=steps_of(options) or 1,
-            loss=_loss(options),
+            loss=_loss(options.loss),
             metrics=metrics,
             options=trainer_options(options, strategy),
         )
@@ -196,12 +198,10 @@ def _foundation(options, strategy):
     return trainer
 
 
-def _loss(options):
-    from train.losses import frequency_loss, l1_loss
+def _loss(name):
+    from train import losses
 
-    if not options.frequency_weight:
-        return l1_loss
-    return functools.partial(frequency_loss, weight=options.frequency_weight)
+    return getattr(losses, f"{name}_loss")
 
 
 def _foundation_data(options):
