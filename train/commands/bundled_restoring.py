@@ -117,8 +117,8 @@ RESTORING = {
         _FROM_SECOND,
     ),
     "restormer-small-jpeg": Recipe(
-        (_tuned_by_muon({"jpeg": 8}, 2500, 1500, bundled("restormer-small"), seed=53),),
-        _FROM_SECOND,
+        (_tuned_by_muon({"jpeg": 8}, 3000, 1500, bundled("restormer-small"), seed=113),),
+        _FROM_THIRD,
     ),
     "restormer-small-deblur": Recipe(
         (
