@@ -129,8 +129,20 @@ RECIPES = {
                 fall_steps=3000,
                 seed=31,
             ),
+            _wdsr(
+                num_res_blocks=8,
+                optimizer="muon",
+                steps=12_000,
+                batch_size=16,
+                learning_rate=2e-3,
+                schedule="trapezoid",
+                fall_steps=5000,
+                seed=41,
+                start_from=BEFORE,
+            ),
         ),
-        "validated on 25 pictures of b100",
+        "validated on 25 pictures of b100; the second stage began with the 16-bit file of commit "
+        "63bef2b",
     ),
     "wdsr-b-32-x2": Recipe(
         (
