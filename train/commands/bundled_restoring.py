@@ -108,13 +108,15 @@ _sharpening = functools.partial(
     _tuned_by_muon, {"motion-blur": 8, "gaussian-blur": 4}, loss="frequency"
 )
 _FROM_FOUNDATION = "began with the former restormer-small (commit 6c50c3d);"
-_FROM_SECOND = f"began with the former restormer-small (commit 8f1fb5a); {_FEW}"
 _FROM_THIRD = f"began with the restormer-small of commit 99151ba in 32 bits; {_FEW}"
 
 RESTORING = {
     "restormer-small-antialias": Recipe(
-        (_tuned_by_muon({"aliasing": 8}, 2500, 1500, bundled("restormer-small"), seed=71),),
-        _FROM_SECOND,
+        (
+            _tuned_by_muon({"aliasing": 8}, 2000, 1200, bundled("restormer-small"), seed=72),
+            _tuned_by_muon({"aliasing": 8}, 2500, 1500, loss="psnr", seed=121),
+        ),
+        _FROM_THIRD,
     ),
     "restormer-small-jpeg": Recipe(
         (_tuned_by_muon({"jpeg": 8}, 3000, 1500, bundled("restormer-small"), seed=113),),
