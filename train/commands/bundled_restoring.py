@@ -200,12 +200,12 @@ RESTORING = {
             _foundation(7000, 2500, seed=61),
             _foundation(1100, 100, optimizer="muon", seed=101),
             _foundation(8500, 5000, optimizer="muon", seed=102),
-            _foundation(10_500, 4500, optimizer="muon", seed=201),
+            _foundation(17_500, 5000, optimizer="muon", loss="psnr", seed=201),
         ),
         f"{_FROM_DEBLURRING} the third was begun as 9,000 steps and shortened at step 3,455; the "
         "fourth had no weight decay; the fifth was begun as 14,000 and shortened at steps 3,506 "
-        "and 8,443; the last began with the 16-bit file of commit 8f1fb5a, was begun as 15,000 and "
-        f"shortened at step 4,721; {_FEW}",
+        "and 8,443; the last began with the 16-bit file of commit 8f1fb5a, was prolonged from the "
+        f"checkpoint before a cool-down at step 6,000, and had L1 up to step 12,100; {_FEW}",
     ),
 }
 """File name without its ending → recipe."""
