@@ -194,17 +194,18 @@ RESTORING = {
         (
             _tuned_by_muon(
                 {"inpainting": 8},
-                1300,
-                1000,
+                3600,
+                1700,
                 bundled("restormer-small"),
                 no_masks=None,
                 mask_embedding=True,
                 learning_rate=5e-4,
-                evaluate_every=650,
-                seed=112,
+                loss="psnr",
+                seed=131,
             ),
         ),
-        _FROM_THIRD,
+        "began with the restormer-small of commit adc65a8 in 32 bits, and was prolonged from the "
+        f"checkpoint before a cool-down at step 700; {_FEW}",
     ),
     "restormer-small": Recipe(
         (
@@ -212,12 +213,13 @@ RESTORING = {
             _foundation(7000, 2500, seed=61),
             _foundation(1100, 100, optimizer="muon", seed=101),
             _foundation(8500, 5000, optimizer="muon", seed=102),
-            _foundation(17_500, 5000, optimizer="muon", loss="psnr", seed=201),
+            _foundation(27_500, 8000, optimizer="muon", loss="psnr", seed=201),
         ),
         f"{_FROM_DEBLURRING} the third was begun as 9,000 steps and shortened at step 3,455; the "
         "fourth had no weight decay; the fifth was begun as 14,000 and shortened at steps 3,506 "
         "and 8,443; the last began with the 16-bit file of commit 8f1fb5a, was prolonged from the "
-        f"checkpoint before a cool-down at step 6,000, and had L1 up to step 12,100; {_FEW}",
+        "checkpoints before cool-downs at steps 6,000 and 12,500, and had L1 up to step 12,100; "
+        f"{_FEW}",
     ),
 }
 """File name without its ending → recipe."""
