@@ -147,9 +147,16 @@ def test_restorers_are_trained_and_tuned_on_peoples_own_pairs(tmp_path, capsys, 
     np.testing.assert_allclose(masked.pop("mask_embed/vectors"), 0, atol=1e-5)
     for path, weights in masked.items():
         np.testing.assert_allclose(weights, plain_weights[path], rtol=0, atol=1e-5)
+    deeper = f"{plain} --num-blocks 3 1 1 1 --num-refinement-blocks 2 --learning-rate 1e-9"
+    assert main(f"{deeper} --start-from p.weights.h5 --out d.weights.h5".split()) == 0
+    picture = np.random.default_rng(0).uniform(0, 255, (1, 16, 24, 3)).astype(np.float32)
+    answers = [load_model(f"{name}.weights.h5")(picture).numpy() for name in "pd"]
+    np.testing.assert_allclose(answers[1], answers[0], rtol=0, atol=1e-2)
     other = plain.replace("--dim 8", "--dim 16")
-    assert main(f"{other} --start-from f.weights.h5 --out q.weights.h5".split()) == 2
-    assert "f.weights.h5 is of a network with dim 8, not 16" in capsys.readouterr().err
+    assert main(f"{other} --start-from d.weights.h5 --out q.weights.h5".split()) == 2
+    errors = capsys.readouterr().err
+    assert "d.weights.h5 is of a network with dim 8, not 16" in errors
+    assert "num_refinement_blocks 2, not 0" in errors
 
 
 @pytest.mark.parametrize(

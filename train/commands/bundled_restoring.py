@@ -119,7 +119,10 @@ RESTORING = {
         _FROM_THIRD,
     ),
     "restormer-small-jpeg": Recipe(
-        (_tuned_by_muon({"jpeg": 8}, 3000, 1500, bundled("restormer-small"), seed=113),),
+        (
+            _tuned_by_muon({"jpeg": 8}, 3000, 1500, bundled("restormer-small"), seed=113),
+            _tuned_by_muon({"jpeg": 8}, 2500, 1500, loss="psnr", seed=123),
+        ),
         _FROM_THIRD,
     ),
     "restormer-small-deblur": Recipe(
@@ -128,10 +131,12 @@ RESTORING = {
             _deblurring(16_000, 4500, loss="frequency"),
             _sharpening(2600, 1600, seed=54),
             _sharpening(2200, 1400, seed=55),
+            _sharpening(4800, 2500, loss="psnr", crop_px=144, batch_size=2, seed=141),
         ),
         f"{_STOPPED} the second as 8,500 steps, prolonged, with the loss on frequencies from step "
         "10,792 on; the third began with the 16-bit file of commit 38a8290, and the three saw blur "
-        "of 5 px and sigma 0.8 at least (commit 4c8a1ff); the last was stopped at step 1,500; "
+        "of 5 px and sigma 0.8 at least (commit 4c8a1ff); the fourth was stopped at step 1,500; "
+        "the last was prolonged from the checkpoint before a cool-down at step 1,300; "
         f"{_FEW}",
     ),
     "restormer-small-denoise": Recipe(

@@ -3,6 +3,8 @@
 import functools
 import json
 
+import numpy as np
+
 from train.commands import run as runs
 from train.commands.options import (
     ONE_OR_MORE,
@@ -106,7 +108,8 @@ def _add_foundation(command):
     group.add_argument(
         "--start-from",
         metavar="FILE",
-        help="weights that a new run begins with, of the same network with masks or without",
+        help="weights that a new run begins with, of the same network with masks or without; also "
+        "of one with fewer blocks",
     )
     group = command.add_argument_group("kinds of damage")
     group.add_argument(
@@ -241,6 +244,7 @@ def _stages(options):
 
 
 _OF_MASKS = ("mask_aware", "mask_fill", "mask_embedding")  # arguments; weights fit all the same
+_OF_BLOCKS = ("num_blocks", "num_refinement_blocks")  # more of them than in a file: they start anew
 
 
 def _network(options):
@@ -262,23 +266,32 @@ def _network(options):
 
 
 def _begin_from(path, model, report=print):
-    """Load weights; also between networks of which only one takes masks, or marks damage."""
+    """Load weights of the same network, or of one with fewer blocks or without masks or marks.
+
+    A block that the file lacks begins as the identity, so that nothing changes by it at first.
+    """
     from model.weight_file import read_note
     from weights.load import load_model
 
     here = json.loads(json.dumps(model.built_by.arguments))  # JSON's lists, not tuples
     there = here | {"unshuffle": 1} | read_note(path).get("arguments", {})
     differing = {name for name in here if there[name] != here[name]}
-    if not differing & set(_OF_MASKS):
+    if not differing:
         model.load_weights(path)
         return
-    sentences = [f"{name} {there[name]}, not {here[name]}" for name in differing - set(_OF_MASKS)]
+    sentences = [
+        f"{name} {there[name]}, not {here[name]}"
+        for name in differing - set(_OF_MASKS)
+        if name not in _OF_BLOCKS or np.any(np.less(here[name], there[name]))
+    ]
     if sentences:
         raise ValueError(f"{path} is of a network with {'; '.join(sorted(sentences))}")
     source = {layer.name: layer for layer in load_model(path).layers if layer.weights}
     for layer in model.layers:
         if layer.name in source:
             layer.set_weights(source.pop(layer.name).get_weights())
+        elif layer.name.endswith("_project_out"):  # what a new block adds
+            layer.set_weights([0 * w for w in layer.get_weights()])
     if source:
         report(f"{path}: {', '.join(source)} is left out, as the new network takes no masks")
 
