@@ -73,7 +73,7 @@ TASKS = {
     "motion-blur": Task(_motion_blur, (1, 21), 15, "length in px", (1, 500)),
     "gaussian-blur": Task(_gaussian_blur, (0.2, 3), 2, "sigma in px", (0.05, 100)),
     "aliasing": Task(
-        lambda p, scale, _: degrade.alias(p, scale), (0.3, 1), 0.3, "share kept", (0.01, 1)
+        lambda p, scale, _: degrade.alias(p, scale), (0.2, 1), 0.3, "share kept", (0.01, 1)
     ),
     "inpainting": Task(_scratch, (2, 5), 3.5, "scratches on 128×128 px", (0.01, 100)),
     "jpeg": Task(_jpeg, (30, 95), 40, "quality", (1, 100)),

@@ -61,6 +61,12 @@ def test_every_task_damages_the_picture_and_marks_it(task):
     assert_same([again], [(damaged, valid)])
 
 
+@pytest.mark.parametrize("task", TASKS)
+def test_the_usual_strength_is_well_inside_what_is_trained_on(task):
+    least, greatest = TASKS[task].strengths
+    assert 0.1 <= (TASKS[task].usual - least) / (greatest - least) <= 0.9
+
+
 def test_the_papers_mix_and_jpeg():
     assert list(TRAINING_MIX.values()) == [400, 400, 400, 200, 200, 900, 500, 400]
     assert list(VALIDATION_MIX.values()) == [300, 300, 300, 200, 100, 300, 200, 300]
