@@ -154,8 +154,17 @@ RECIPES = {
                 seed=26,
                 start_from=bundled("wdsr-b-32-x4"),
             ),
+            _wdsr(
+                scale=2,
+                hr_crop_px=48,
+                optimizer="muon",
+                steps=5000,
+                fall_steps=2800,
+                seed=36,
+                start_from=BEFORE,
+            ),
         ),
-        _FEW,
+        f"the second stage began with the 16-bit file of commit 26a3e09; {_FEW}",
     ),
     "wdsr-b-32-x2-photo": Recipe(
         (
@@ -170,7 +179,7 @@ RECIPES = {
                 start_from=bundled("wdsr-b-32-x2"),
             ),
         ),
-        _FEW,
+        f"began with the former wdsr-b-32-x2 (commit 26a3e09); {_FEW}",
     ),
     "wdsr-b-32-x3": Recipe(
         (
