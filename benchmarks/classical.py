@@ -195,7 +195,7 @@ NEEDED = {"BM3D": "bm3d", "wavelets": "pywt"}
 def main(arguments=None):
     """Print the table."""
     options = parser().parse_args(arguments)
-    networks = {name: load(name) for name in options.networks}
+    networks = {name: load(name, options.self_ensemble) for name in options.networks}
     print(f"{options.count} pictures of {options.clean}, {options.crop_px or 'all'} px a side")
     print(row("damage", "input", "best without learning", "", *networks))
     print(row("---", *["---:", "---", "---:"], *["---:"] * len(networks)))
@@ -224,6 +224,7 @@ def parser():
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("--clean", required=True, metavar="DIR", help="clean pictures")
     parser.add_argument("--networks", nargs="*", default=["restormer-small"], metavar="NAME")
+    parser.add_argument("--self-ensemble", action="store_true", help="see `infer restore`")
     parser.add_argument("--kinds", nargs="+", choices=KINDS, default=list(KINDS))
     parser.add_argument("--count", type=int, default=4, help="pictures (default 4)")
     parser.add_argument(
@@ -234,7 +235,7 @@ def parser():
     return parser
 
 
-def load(name):
+def load(name, self_ensemble=False):
     """A network as a function of a `Damaged` picture."""
     from model.restoration import restored
     from weights.load import load_model
@@ -242,7 +243,8 @@ def load(name):
     model = load_model(name)
 
     def run(damaged):
-        return restored(model, damaged.picture[None], damaged.valid[None])[0].numpy()
+        pair = damaged.picture[None], damaged.valid[None]
+        return restored(model, *pair, self_ensemble=self_ensemble)[0].numpy()
 
     return run
 

@@ -4,6 +4,7 @@ import numpy as np
 
 from infer.arrays import checked
 from infer.upscaler import LUMA, Upscaler
+from model.common import self_ensembled
 from model.restoration import has_mask, without_masks
 
 
@@ -14,15 +15,17 @@ class Inpainter:
         model: `restormer(…, mask_aware=True)` with its weights.
         keep_known: Take real pixels from the picture instead of the network.
         drop_alpha: The mask is the picture's alpha channel: leave that out of the result.
+        self_ensemble: As for `infer.Upscaler`.
 
     Raises:
         ValueError: The network takes no mask.
     """
 
-    def __init__(self, model, *, keep_known=True, drop_alpha=False):
+    def __init__(self, model, *, keep_known=True, drop_alpha=False, self_ensemble=False):
         if not has_mask(model):
             raise ValueError("this network takes no mask, so it cannot fill in damaged pixels")
-        self._masked, self._upscaler = model.traced, Upscaler(without_masks(model))
+        self._masked = self_ensembled(model.traced) if self_ensemble else model.traced
+        self._upscaler = Upscaler(without_masks(model))
         self._keep_known, self._drop_alpha = keep_known, drop_alpha
 
     def __call__(self, image, valid_mask, **options):
@@ -61,5 +64,5 @@ class Inpainter:
 
     def _run(self, colour, valid):
         rgb = np.repeat(colour, 3, axis=2) if colour.shape[2] == 1 else colour
-        output = self._masked(rgb[None], valid[None].astype(np.float32))[0].numpy()
+        output = np.asarray(self._masked(rgb[None], valid[None].astype(np.float32)))[0]
         return output @ LUMA[:, None] if colour.shape[2] == 1 else output

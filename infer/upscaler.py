@@ -21,6 +21,7 @@ from infer.margin import EXACT_UP_TO_PX, margin_px
 from infer.memory import free_bytes
 from infer.reach import reach
 from infer.sizes import Sized
+from model.common import self_ensembled
 
 LUMA = np.array(
     [0.299, 0.587, 0.114], np.float32
@@ -80,7 +81,7 @@ class Upscaler:
         self.reach = reach(model)
         self._model = model
         self._forward = _traced(model)
-        self._ensemble = self_ensemble
+        self._answer = self_ensembled(self._forward) if self_ensemble else self._forward
 
     def __call__(self, image, *, tile=None, overlap_px=None, out=None, report=None):
         """Enlarge a picture; see `upscale`.
@@ -247,18 +248,10 @@ class Upscaler:
         return np.clip(output, low, high)
 
     def _network(self, pixels):
-        if not self._ensemble:
-            return self._run(pixels)
-        total = 0.0
-        for turns in range(4):
-            for step in (1, -1):
-                turned = np.rot90(pixels, turns)[:, ::step]
-                output = self._run(np.ascontiguousarray(turned))
-                total = total + np.rot90(output[:, ::step], -turns)
-        return total / np.float32(8)
+        return np.asarray(self._answer(pixels[None]))[0]  # asarray and not .numpy(): no copy
 
     def _run(self, pixels):
-        return np.asarray(self._forward(pixels[None]))[0]  # asarray and not .numpy(): no copy
+        return np.asarray(self._forward(pixels[None]))[0]
 
 
 def _traced(model):

@@ -3,6 +3,7 @@
 import numpy as np
 from keras import ops
 
+from model.common import self_ensembled
 from model.restormer import restormer
 
 
@@ -21,7 +22,7 @@ def has_mask(model):
     return any(tensor.name == "valid_mask" for tensor in model.inputs[1:])
 
 
-def restore(model, pictures, valid_mask=None, *, keep_known=True):
+def restore(model, pictures, valid_mask=None, *, keep_known=True, self_ensemble=False):
     """Run a restoration network and round its answer to pictures.
 
     Args:
@@ -30,6 +31,7 @@ def restore(model, pictures, valid_mask=None, *, keep_known=True):
         valid_mask: (B, H, W, 1), 1/True = a real pixel, 0/False = damaged. None: no pixel of the
             picture is missing, and all of it is restored.
         keep_known: Where a mask is given, take real pixels from the input.
+        self_ensemble: Run it on the eight flips and turns and take the mean: eight times as slow.
 
     Returns:
         (B, H, W, C) uint8, clipped to 0..255.
@@ -44,7 +46,8 @@ def restore(model, pictures, valid_mask=None, *, keep_known=True):
         inputs.append(ops.cast(valid_mask, "float32"))
     elif has_mask(model):
         inputs.append(ops.ones_like(pictures[..., :1]))
-    restored = ops.round(ops.clip(model.traced(*inputs), 0, 255))
+    run = self_ensembled(model.traced) if self_ensemble else model.traced
+    restored = ops.round(ops.clip(run(*inputs), 0, 255))
     if valid_mask is not None and keep_known:
         restored = keep_known_pixels(restored, ops.round(pictures), valid_mask)
     return ops.cast(restored, "uint8")
@@ -76,8 +79,9 @@ def keep_known_pixels(restored, pictures, valid_mask):
     return ops.where(ops.cast(valid_mask, "bool"), ops.cast(pictures, restored.dtype), restored)
 
 
-def restored(model, damaged, valid_mask):
-    """Restore one batch, uint8. Where some pixels are damaged, the others are kept as they are."""
+def restored(model, damaged, valid_mask, **options):
+    """`restore` one batch. Where some pixels are damaged, the others are kept as they are."""
     some_damaged = not np.all(valid_mask)
-    result = restore(model, damaged, valid_mask if some_damaged and has_mask(model) else None)
+    mask = valid_mask if some_damaged and has_mask(model) else None
+    result = restore(model, damaged, mask, **options)
     return keep_known_pixels(result, damaged, valid_mask) if some_damaged else result

@@ -54,7 +54,8 @@ def scores(options):
         f"PSNR in dB / SSIM of 8-bit RGB pictures, nothing cut; {damage}. {evaluate.EXACT}\n"
         f"{'':24}{'damaged':>16}{'restored':>16}"
     )
-    table = evaluate.restoration_scores(functools.partial(restored, model), pictures)
+    restore = functools.partial(restored, model, self_ensemble=options.self_ensemble)
+    table = evaluate.restoration_scores(restore, pictures)
     mean = evaluate.means(table, ("input", "network"))
     print(evaluate.row("mean", mean, evaluate.RESTORED))
     if options.record:
@@ -92,11 +93,11 @@ def _restorer(options):
 
 def _damaged_pictures(options):
     """What the damage is called, and `data.restoration` pictures with it."""
-    changed = (options.self_ensemble, options.blend, options.half, options.overlap_px, options.lr)
+    changed = (options.blend, options.half, options.overlap_px, options.lr)
     if any(changed) or options.tile != "auto":
         raise ValueError(
-            "restoration is scored by the plain network in one pass; leave --lr, "
-            "--self-ensemble, --blend, --half, --tile and --overlap-px out"
+            "restoration is scored by the plain network on whole pictures; leave --lr, --blend, "
+            "--half, --tile and --overlap-px out"
         )
     if bool(options.task) == bool(options.real) or bool(options.task) != bool(options.hr):
         raise ValueError("give --task TASK with --hr DIR, or --real LAYOUT=DIR alone")

@@ -139,11 +139,7 @@ def add_files(parser):
 def add_variants(parser):
     """Add the options on other forms of a network."""
     group = parser.add_argument_group("network")
-    group.add_argument(
-        "--self-ensemble",
-        action="store_true",
-        help="average the results of eight flips and rotations: a little better, 8 times slower",
-    )
+    add_self_ensemble(group)
     group.add_argument(
         "--blend",
         nargs=3,
@@ -152,6 +148,15 @@ def add_variants(parser):
         "files",
     )
     add_precision(group)
+
+
+def add_self_ensemble(parser):
+    """Add ``--self-ensemble``."""
+    parser.add_argument(
+        "--self-ensemble",
+        action="store_true",
+        help="average the results of eight flips and rotations: a little better, 8 times slower",
+    )
 
 
 def add_precision(parser):

@@ -7,6 +7,7 @@ from infer.commands.options import (
     add_model,
     add_pictures,
     add_precision,
+    add_self_ensemble,
     add_tile,
     not_negative,
 )
@@ -33,6 +34,7 @@ def add_options(parser):
         "marks",
     )
     add_model(parser, f"{FOUNDATION}-TASK if it is bundled, else {FOUNDATION}")
+    add_self_ensemble(parser)
     add_precision(parser)
     group = parser.add_argument_group(
         "mask (inpaint)", "White means a real pixel, black a damaged one, as in prepared data."
@@ -91,8 +93,8 @@ def maker(options, todo, folder):
         make, key = _inpaint(options, todo, folder)
     else:
         make, key = _plain(options)
-    precision = f"{options.half} {options.full_precision}"
-    kind = f"{options.task} {options.overlap_px} {options.quality} {precision}"
+    network = f"{options.self_ensemble} {options.half} {options.full_precision}"
+    kind = f"{options.task} {options.overlap_px} {options.quality} {network}"
     return make, lambda job: f"{kind} {key(job)}"
 
 
@@ -135,7 +137,8 @@ def _plain(options):
     from infer.upscaler import Upscaler
 
     key = fingerprint(model)
-    network = Upscaler(common.plain_restorer(model, options))
+    restorer = common.plain_restorer(model, options)
+    network = Upscaler(restorer, self_ensemble=options.self_ensemble)
 
     def make(job, pixels, **where):
         return network(pixels, tile=options.tile, overlap_px=options.overlap_px, **where)
@@ -160,9 +163,12 @@ def _inpaint(options, todo, folder):
     if not has_mask(model):
         raise ValueError(f"{name} is a network without masks, so it cannot inpaint")
     weights = fingerprint(model)
-    keep_known, drop_alpha = not options.all_pixels, options.mask == ALPHA
-    model = common.in_precision(model, options)
-    network = Inpainter(model, keep_known=keep_known, drop_alpha=drop_alpha)
+    network = Inpainter(
+        common.in_precision(model, options),
+        keep_known=not options.all_pixels,
+        drop_alpha=options.mask == ALPHA,
+        self_ensemble=options.self_ensemble,
+    )
 
     def make(job, pixels, **where):
         valid = _mask_of(options, pixels, files.get(job))

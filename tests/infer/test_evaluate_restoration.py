@@ -74,9 +74,11 @@ def test_damage_is_that_of_validation_and_always_the_same(clean):
     assert psnr(weak, truth)[0] > psnr(strong, truth)[0] + 10
 
 
+@pytest.mark.parametrize("self_ensemble", [False, True])
 @pytest.mark.parametrize("task", ["gaussian-noise", "inpainting"])
-def test_scores_are_those_of_the_rounded_rgb_pictures(clean, network, capsys, task):
-    assert evaluate(network, "--task", task, "--hr", "clean", "--json", "table.json") == 0
+def test_scores_are_those_of_the_rounded_rgb_pictures(clean, network, capsys, task, self_ensemble):
+    arguments = ["--task", task, "--hr", "clean", "--json", "table.json"]
+    assert evaluate(network, *arguments, *["--self-ensemble"] * self_ensemble) == 0
     printed = capsys.readouterr().out
     assert f"8-bit RGB pictures, nothing cut; {task} " in printed
     assert "damaged" in printed and "mean" in printed
@@ -84,7 +86,7 @@ def test_scores_are_those_of_the_rounded_rgb_pictures(clean, network, capsys, ta
     model, restored_db = load_model(network).freeze(), []
     for name, damaged, truth, valid in validation_pictures(task, "clean"):
         mask = valid if task == "inpainting" else None
-        difference = np.float64(restore(model, damaged, mask)) - truth
+        difference = np.float64(restore(model, damaged, mask, self_ensemble=self_ensemble)) - truth
         restored_db.append(10 * np.log10(255**2 / np.mean(difference**2)))
         found = scores["pictures"][name]
         assert found["network"]["psnr_rgb_db"] == pytest.approx(restored_db[-1], abs=1e-3)
@@ -166,8 +168,14 @@ def test_a_network_without_scores_is_in_the_table_too(network):
         (["--task", "inpainting", "--hr", "nowhere"], "nowhere"),
         (["--task", "inpainting", "--hr", "clean", "--real", "polyu=polyu"], "alone"),
         (["--task", "inpainting", "--hr", "clean", "--strength", "-1"], "positive, got -1"),
-        (["--task", "inpainting", "--hr", "clean", "--lr", "clean"], "in one pass; leave --lr, "),
-        (["--task", "inpainting", "--hr", "clean", "--tile", "64"], "in one pass; leave --lr, "),
+        (
+            ["--task", "inpainting", "--hr", "clean", "--lr", "clean"],
+            "whole pictures; leave --lr, ",
+        ),
+        (
+            ["--task", "inpainting", "--hr", "clean", "--tile", "64"],
+            "whole pictures; leave --lr, ",
+        ),
         (["--real", "polyu"], "real pairs are LAYOUT=DIR"),
         (["--real", "polyu=clean"], "no pairs in the layout of polyu in clean"),
         (["--real", "prepared=clean"], "real pairs are of gopro, nam, polyu, reds, sidd, got"),

@@ -75,6 +75,29 @@ def test_fills_in_what_the_mask_marks_and_keeps_the_rest(weights, photo, tile):
     assert (load_image(photo.parent / "out.png")[~damaged] != before[~damaged]).any()
 
 
+def test_self_ensemble_is_the_mean_over_turns_of_picture_and_mask(weights, photo):
+    from weights.load import load_model
+
+    mask = ["--mask", str(photo.parent / "mask.png")]
+    model = load_model(weights / "masked.weights.h5")
+    picture = load_image(photo)[None].astype(np.float32)
+    real = (load_image(photo.parent / "mask.png") > 0)[None, ..., None].astype(np.float32)
+    for task, valid, given in (("denoise", np.ones_like(real), []), ("inpaint", real, mask)):
+        answers = []
+        for turns in range(4):
+            for step in (1, -1):
+                turned = [np.rot90(x, turns, (1, 2))[:, ::step].copy() for x in (picture, valid)]
+                answer = model(turned).numpy()[:, ::step]
+                answers.append(np.rot90(answer, -turns, (1, 2)))
+        expected = np.clip(np.mean(answers, axis=0), 0, 255)
+        expected = np.where((task == "denoise") | (valid == 0), expected, picture)[0]
+        assert run(weights, photo, *given, "--self-ensemble", task=task) == 0
+        result = load_image(photo.parent / "out.png")
+        assert np.abs(result - expected).max() < 0.51
+        assert run(weights, photo, *given, task=task) == 0
+        assert (load_image(photo.parent / "out.png") != result).any()
+
+
 @pytest.mark.parametrize("task", ["denoise", "inpaint"])
 def test_half_precision_where_it_is_known_to_be_safe(weights, photo, monkeypatch, task):
     import infer.variants

@@ -117,8 +117,8 @@ RESTORING = {
             _tuned_by_muon({"aliasing": 8}, 2500, 1500, loss="psnr", seed=121),
             _tuned_by_muon({"aliasing": 8}, 5000, 3000, loss="psnr", evaluate_every=250, seed=151),
         ),
-        f"{_FROM_THIRD}; all but the last stage saw 30 to 100 % of the rows and columns kept; the last "
-        "was begun as 2,500 steps and prolonged from the checkpoint before its cool-down",
+        f"{_FROM_THIRD}; all but the last stage saw 30 to 100 % of the rows and columns kept; "
+        "the last was begun as 2,500 steps and prolonged from the checkpoint before its cool-down",
     ),
     "restormer-small-jpeg": Recipe(
         (
