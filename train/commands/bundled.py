@@ -200,8 +200,18 @@ RECIPES = {
                 seed=33,
                 start_from=BEFORE,
             ),
+            _wdsr(
+                scale=3,
+                hr_crop_px=72,
+                optimizer="muon",
+                steps=5000,
+                fall_steps=2800,
+                seed=38,
+                start_from=BEFORE,
+            ),
         ),
-        "both stages were validated on 25 pictures of b100",
+        "all stages were validated on 25 pictures of b100; the last began with the 16-bit file of "
+        "commit 26a3e09",
     ),
     "wdsr-b-32-x4": Recipe(
         (
