@@ -48,7 +48,13 @@ def _on_photos(network, **options):
 
 _edsr = functools.partial(_on_photos, "edsr", num_res_blocks=16, learning_rate=5e-4)
 _wdsr = functools.partial(_on_photos, "wdsr-b", num_res_blocks=32, learning_rate=1e-3)
+_AGAIN = {"optimizer": "muon", "steps": 5000, "fall_steps": 2800, "start_from": BEFORE}
 _DEFAULTS = {"warm_up_steps": None, "ema_decay": None, "evaluate_every": None}  # the command's
+
+
+def _at(scale, **options):
+    """Stage of a WDSR on windows of 24×24 LR px."""
+    return _wdsr(scale=scale, hr_crop_px=24 * scale, **options)
 
 
 def _gan(generator, **options):
@@ -146,31 +152,15 @@ RECIPES = {
     ),
     "wdsr-b-32-x2": Recipe(
         (
-            _wdsr(
-                scale=2,
-                hr_crop_px=48,
-                steps=6000,
-                fall_steps=3500,
-                seed=26,
-                start_from=bundled("wdsr-b-32-x4"),
-            ),
-            _wdsr(
-                scale=2,
-                hr_crop_px=48,
-                optimizer="muon",
-                steps=5000,
-                fall_steps=2800,
-                seed=36,
-                start_from=BEFORE,
-            ),
+            _at(2, steps=6000, fall_steps=3500, seed=26, start_from=bundled("wdsr-b-32-x4")),
+            _at(2, **_AGAIN, seed=36),
         ),
         f"the second stage began with the 16-bit file of commit 26a3e09; {_FEW}",
     ),
     "wdsr-b-32-x2-photo": Recipe(
         (
-            _wdsr(
-                scale=2,
-                hr_crop_px=48,
+            _at(
+                2,
                 damage="mild",
                 optimizer="muon",
                 steps=4000,
@@ -191,24 +181,8 @@ RECIPES = {
                 ema_decay=0.995,
                 seed=5,
             ),
-            _wdsr(
-                scale=3,
-                hr_crop_px=72,
-                optimizer="muon",
-                steps=5000,
-                fall_steps=2500,
-                seed=33,
-                start_from=BEFORE,
-            ),
-            _wdsr(
-                scale=3,
-                hr_crop_px=72,
-                optimizer="muon",
-                steps=5000,
-                fall_steps=2800,
-                seed=38,
-                start_from=BEFORE,
-            ),
+            _at(3, optimizer="muon", steps=5000, fall_steps=2500, seed=33, start_from=BEFORE),
+            _at(3, **_AGAIN, seed=38),
         ),
         "all stages were validated on 25 pictures of b100; the last began with the 16-bit file of "
         "commit 26a3e09",
