@@ -133,12 +133,12 @@ RESTORING = {
             _deblurring(16_000, 4500, loss="frequency"),
             _sharpening(2600, 1600, seed=54),
             _sharpening(2200, 1400, seed=55),
-            _sharpening(4800, 2500, loss="psnr", crop_px=144, batch_size=2, seed=141),
+            _sharpening(14_000, 5000, loss="psnr", crop_px=144, batch_size=2, seed=141),
         ),
         f"{_STOPPED} the second as 8,500 steps, prolonged, with the loss on frequencies from step "
         "10,792 on; the third began with the 16-bit file of commit 38a8290, and the three saw blur "
         "of 5 px and sigma 0.8 at least (commit 4c8a1ff); the fourth was stopped at step 1,500; "
-        "the last was prolonged from the checkpoint before a cool-down at step 1,300; "
+        "the last was prolonged from checkpoints before cool-downs at steps 1,300 and 2,300; "
         f"{_FEW}",
     ),
     "restormer-small-denoise": Recipe(
