@@ -190,11 +190,25 @@ RESTORING = {
                 evaluate_every=1000,
                 seed=93,
             ),
+            _denoising(
+                7500,
+                4500,
+                crop_px=144,
+                batch_size=2,
+                valid_mix=["gaussian-noise=8", "salt-and-pepper=4"],
+                turns=["gaussian-noise=4"],
+                optimizer="muon",
+                loss="psnr",
+                ema_decay=0.998,
+                evaluate_every=500,
+                seed=93,
+            ),
         ),
         f"{_FROM_FOUNDATION} the second stage was begun as 16,000 steps and shortened at step "
         "2,292; the third was begun at 8e-4, which became 5e-4 at step 437, and prolonged from the "
         "checkpoint before its cool-down; the fourth began with the 16-bit file of commit 38a8290; "
-        "the last was begun as 2,500 steps and prolonged at step 1,000; "
+        "the last but one was begun as 2,500 steps and prolonged at step 1,000; the last was begun "
+        "as 9,000 steps and shortened at step 1,671; "
         f"{_FEW}",
     ),
     "restormer-small-inpaint": Recipe(
